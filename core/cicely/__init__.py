@@ -1,0 +1,1 @@
+"""Tasks, signatures, routing and results."""

@@ -1,0 +1,1 @@
+"""Results: where they are kept and how they are read."""

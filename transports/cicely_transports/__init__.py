@@ -1,0 +1,1 @@
+"""Messages, exchanges, queues and brokers by URL."""

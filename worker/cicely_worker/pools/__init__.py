@@ -1,0 +1,1 @@
+"""Pools: who runs the tasks."""
