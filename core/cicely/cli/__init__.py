@@ -1,0 +1,1 @@
+"""The command line: a shell that loads commands when they are named."""
