@@ -53,6 +53,10 @@ class MisuseError(TransportError):
     """The call can never succeed as it stands."""
 
 
+class UnknownOption(MisuseError, TypeError):
+    """A call carried an argument that does not exist; the text has the near name."""
+
+
 class UnknownTransport(MisuseError):
     """No transport has this URL scheme."""
 
