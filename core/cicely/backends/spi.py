@@ -50,6 +50,10 @@ class ResultBackend(ABC):
     #: False only for the backend that stores nothing.
     enabled: bool = True
 
+    #: Names of the URL options that :meth:`from_url` understands, with a line of explanation. One called
+    #: ``expires`` gets ``result_expires`` in seconds.
+    options: Mapping[str, str] = {}
+
     @classmethod
     @abstractmethod
     def from_url(cls, url: str, options: Mapping[str, Any]) -> Self:
