@@ -99,6 +99,7 @@ class Recipe:
         return SlotUp(slot, pid, (near.detach(), far.detach(), *processes.pidfd(pid)))
 
     def _live(self, slot: int, link: Link) -> int:
+        processes.let_forks_be_terminated()
         processes.detach_stdin()
         processes.reseed()
         processes.set_title(

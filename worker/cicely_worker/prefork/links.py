@@ -146,7 +146,7 @@ class PacketLink(Link):
                 self._sock.send(frame)
             else:
                 _patiently(lambda: self._send_attached(b"", frame))
-        except BrokenPipeError:
+        except (BrokenPipeError, ConnectionResetError):
             return False
         return True
 
@@ -204,7 +204,7 @@ class StreamLink(Link):
                 self._sock.sendall(_LENGTH.pack(len(frame)) + frame)
             else:
                 _patiently(lambda: self._send_attached(_LENGTH.pack(_SIZE.size | _ATTACHED), frame))
-        except BrokenPipeError:
+        except (BrokenPipeError, ConnectionResetError):
             return False
         return True
 

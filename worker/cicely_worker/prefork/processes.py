@@ -133,22 +133,36 @@ def kill(pid: int, watch: int | None) -> None:
 def turn_deaf(numbers: Iterable[int], then: Callable[[], None] | None = None) -> None:
     """Let signals pass, but for calling ``then``.
 
-    A handler and not SIG_IGN, because programs started by tasks would inherit that; processes forked
-    by tasks get the default back with the first signal.
+    A handler and not SIG_IGN, because programs started by tasks would inherit that.
     """
-    own = os.getpid()
 
-    def handler(number: int, _frame: FrameType | None) -> None:
-        if os.getpid() != own:
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
-        elif then is not None:
+    def handler(_number: int, _frame: FrameType | None) -> None:
+        if then is not None:
             then()
 
     for number in numbers:
         signal.signal(number, handler)
         if then is None:
             signal.siginterrupt(number, False)
+
+
+def let_forks_be_terminated() -> None:
+    """Give SIGTERM its default back in processes that this one forks: tasks end theirs with it.
+
+    The signal is blocked meanwhile, because Python forgets what reaches a child during its fork.
+    """
+
+    def block() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+
+    def unblock() -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+
+    def reset() -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        unblock()
+
+    os.register_at_fork(before=block, after_in_parent=unblock, after_in_child=reset)
 
 
 def detach_stdin() -> None:
