@@ -7,7 +7,7 @@ the process that decodes it.
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from cicely import states
@@ -19,6 +19,7 @@ from cicely.exceptions import (
     WorkerLostError,
 )
 from cicely.moments import from_wire
+from cicely_transports.near import did_you_mean
 from cicely_transports.serialization import loads
 from cicely_transports.spi import Delivery, Verdict
 
@@ -53,7 +54,7 @@ class Admission:
 
     def __init__(
         self,
-        tasks: Container[str],
+        tasks: Collection[str],
         accept: frozenset[str],
         *,
         max_deliveries: int,
@@ -79,7 +80,9 @@ class Admission:
             headers = message.headers
             if (
                 type(headers) is dict
-                and headers.get("task") in tasks
+                and type(name := headers.get("task")) is str
+                and name in tasks
+                and type(headers.get("id")) is str
                 and headers.get("eta") is None
                 and headers.get("expires") is None
                 and delivery.attempt <= most
@@ -121,7 +124,8 @@ class Admission:
         except (ValueError, OverflowError) as error:
             return _invalid(f"its eta or expires cannot be read: {error}")
         if name not in self._tasks:
-            return _dead(NotRegistered(name), f"no task named {name!r} is registered in this worker")
+            near = did_you_mean(name, self._tasks)
+            return _dead(NotRegistered(name), f"no task named {name!r} is registered in this worker{near}")
         if ends is not None and ends <= now:
             return Abandon(TaskRevokedError("expired"), states.REVOKED, Verdict.DONE, "expired")
         if starts is not None and starts > now:
