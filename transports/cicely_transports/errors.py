@@ -13,12 +13,10 @@ that nothing above a driver ever sees them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
-
-    from .spi import Send
 
 
 class TransportError(Exception):
@@ -42,9 +40,11 @@ class StorageFull(RetryableError):
 
 
 class PartialPublish(RetryableError):
-    """Some messages of a batch were not confirmed; :attr:`unsent` can be published again."""
+    """Some messages of a batch were not confirmed; the :class:`~.spi.Send` objects in :attr:`unsent` can be
+    published again.
+    """
 
-    def __init__(self, unsent: Sequence[Send], cause: str) -> None:
+    def __init__(self, unsent: Sequence[Any], cause: str) -> None:
         self.unsent = tuple(unsent)
         super().__init__(f"{len(self.unsent)} messages were not confirmed: {cause}")
 
