@@ -141,8 +141,13 @@ class Rig:
         """A receiver with a lease that outlasts the test."""
         return (transport or self.transport).receiver(queues, credit=credit, lease=lease)
 
-    def take(self, receiver: Receiver, count: int, *, limit: int | None = None) -> list[Delivery]:
-        """Exactly ``count`` deliveries, in the order in which they come; fails when they do not come."""
+    def take(
+        self, receiver: Receiver, count: int, *, limit: int | None = None, poll: float | None = None
+    ) -> list[Delivery]:
+        """Exactly ``count`` deliveries, in the order in which they come; fails when they do not come.
+
+        At most ``limit`` a receive. With ``poll`` it asks anew that often (seconds) instead of waiting.
+        """
         taken: list[Delivery] = []
         deadline = time.monotonic() + self.patience
         while len(taken) < count:
@@ -152,7 +157,7 @@ class Rig:
                     f"only {len(taken)} of {count} messages came within {self.patience:g} s: "
                     f"{[delivery.message.body[:40] for delivery in taken]}"
                 )
-            taken += receiver.receive(min(limit or count, count - len(taken)), left)
+            taken += receiver.receive(min(limit or count, count - len(taken)), min(left, poll or left))
         assert len(taken) == count, f"receive gave {len(taken)} messages where {count} were the limit"
         return taken
 

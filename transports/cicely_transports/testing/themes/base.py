@@ -20,6 +20,8 @@ class Theme:
     lease: float = 0.3
     #: How late a message may come after its time (delay, lease) on a busy machine.
     late: float = 2.0
+    #: What is to happen "at once" (wakeup, close) takes less than this in the best of three attempts.
+    at_once: float = 0.4
     #: After this long, what has not come counts as lost.
     patience: float = 15.0
     #: A receive that stays empty for this long shows that nothing is there.

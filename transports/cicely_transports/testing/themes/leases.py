@@ -40,7 +40,7 @@ class LeaseTheme(Theme):
         claimed = self.now()
         assert bodies(rig.take(first, 3)) == numbered(3)
         self.lose(rig, first)
-        again = rig.take(rig.receiver(queue), 3)
+        again = rig.take(rig.receiver(queue), 3, poll=0.01)
         came = self.now()
         assert sorted(bodies(again)) == numbered(3)
         assert [delivery.attempt for delivery in again] == [2, 2, 2]
@@ -107,7 +107,7 @@ class LeaseTheme(Theme):
         held = rig.take_one(first)
         renewed = self.now()
         assert first.extend([held.tag], self.lease) == []
-        again = rig.take_one(rig.receiver(queue, transport=rig.open()))
+        (again,) = rig.take(rig.receiver(queue, transport=rig.open()), 1, poll=0.01)
         assert self.now() >= renewed + self.lease
         assert again.attempt == 2
 

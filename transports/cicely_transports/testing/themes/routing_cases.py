@@ -114,4 +114,7 @@ CASES: tuple[RoutingCase, ...] = (
     headers({"type": "report", "format": "zip"}, EITHER, matches=True),
     headers({"format": "zip"}, EITHER, matches=False),
     headers({}, EITHER, matches=False),
+    headers({"format": "any value"}, {"format": None}, matches=True),
+    headers({"type": "report"}, {"format": None}, matches=False),
+    headers(PAIR, {**BOTH, "x-ignored": "of the binding's own"}, matches=True),
 )

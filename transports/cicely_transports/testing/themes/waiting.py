@@ -18,7 +18,7 @@ from .batches import numbered
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cicely_transports.spi import Delivery, Receiver
+    from cicely_transports.spi import Delivery, Receiver, Transport
 
 T = TypeVar("T")
 
@@ -74,9 +74,14 @@ class WaitingTheme(Theme):
 
     def test_wakeup_ends_the_wait(self, rig: Rig) -> None:
         receiver = rig.receiver(rig.queue())
-        with self.waiting(rig, receiver) as received:
-            receiver.wakeup()
-            assert received.result(self.late) == []
+        took = []
+        for _ in range(3):
+            with self.waiting(rig, receiver) as received:
+                started = time.monotonic()
+                receiver.wakeup()
+                assert received.result(self.late) == []
+                took.append(time.monotonic() - started)
+        assert min(took) < self.at_once, f"a woken receive returned after {took} seconds"
 
     def test_wakeup_is_no_end(self, rig: Rig) -> None:
         queue = rig.queue()
@@ -87,19 +92,26 @@ class WaitingTheme(Theme):
         assert rig.take_one(receiver).message.body == b"one"
 
     def test_closing_the_receiver_ends_the_wait(self, rig: Rig) -> None:
-        self.closing_ends_the_wait(rig, lambda receiver: receiver.close())
+        self.closing_ends_the_wait(rig, lambda _, receiver: receiver.close())
 
     def test_closing_the_transport_ends_the_wait(self, rig: Rig) -> None:
-        self.closing_ends_the_wait(rig, lambda _: rig.transport.close())
+        self.closing_ends_the_wait(rig, lambda transport, _: transport.close())
 
-    def closing_ends_the_wait(self, rig: Rig, close: Callable[[Receiver], None]) -> None:
-        receiver = rig.receiver(rig.queue())
-        with ThreadPoolExecutor(1) as pool:
-            future = pool.submit(receiver.receive, 10, rig.patience)
-            assert not self.finished(future, 0.1), "receive did not wait"
-            self.promptly(lambda: close(receiver))
-            error = self.promptly(lambda: future.exception(self.late))
-        assert isinstance(error, ClosedError) or future.result() == []
+    def closing_ends_the_wait(self, rig: Rig, close: Callable[[Transport, Receiver], None]) -> None:
+        queue = rig.queue()
+        took = []
+        for _ in range(3):
+            transport = rig.open()
+            receiver = rig.receiver(queue, transport=transport)
+            with ThreadPoolExecutor(1) as pool:
+                future = pool.submit(receiver.receive, 10, rig.patience)
+                assert not self.finished(future, 0.1), "receive did not wait"
+                started = time.monotonic()
+                close(transport, receiver)
+                error = future.exception(self.late)
+                took.append(time.monotonic() - started)
+            assert isinstance(error, ClosedError) or future.result() == []
+        assert min(took) < self.at_once, f"a closed receive returned after {took} seconds"
 
     def test_settling_beside_a_wait(self, rig: Rig) -> None:
         queue = rig.queue()
