@@ -20,7 +20,8 @@ class Outcome:
 
     ``state`` is one of :mod:`cicely.states`; ``summary`` the text for logs and events (repr of the
     result or of the exception, bounded). ``not_before``, ``counted`` and ``reason`` go into the
-    settlement. ``runtime`` is seconds spent in the task body.
+    settlement. ``runtime`` is seconds spent in the task body. ``more_records`` are of tasks that end
+    together with this one, such as the rest of a chain that failed; they are stored with ``record``.
     """
 
     task_id: str
@@ -35,3 +36,4 @@ class Outcome:
     runtime: float = 0.0
     summary: str = ""
     traceback: str | None = None
+    more_records: tuple[StoredRecord, ...] = ()

@@ -33,6 +33,7 @@ class TaskLike(Protocol):
     track_started: bool | None
     ignore_result: bool | None
     store_errors_even_if_ignored: bool | None
+    store_eager_result: bool | None
     resultrepr_maxsize: int
 
     @property

@@ -14,7 +14,12 @@ MAX_LENGTH = 1024
 MAX_LEVELS = 3
 
 _PLAIN = frozenset({int, float, bool, type(None), str})
-_BRACKETS = {list: ("[", "]"), tuple: ("(", ")"), set: ("{", "}"), frozenset: ("frozenset({", "})")}
+_BRACKETS: dict[type, tuple[str, str]] = {
+    list: ("[", "]"),
+    tuple: ("(", ")"),
+    set: ("{", "}"),
+    frozenset: ("frozenset({", "})"),
+}
 
 
 def saferepr(value: Any, maxlen: int = MAX_LENGTH, maxlevels: int = MAX_LEVELS) -> str:

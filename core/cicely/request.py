@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from cicely_transports.message import Properties
 
+from .moments import from_wire
+
 
 class Context:
     """The request of one run of a task (names of Celery's ``task.request``).
@@ -125,7 +127,7 @@ class Context:
             "chain": self.chain,
             "link": self.callbacks,
             "link_error": self.errbacks,
-            "expires": self.expires,
+            "expires": from_wire(self.expires) if isinstance(self.expires, str) else self.expires,
             "time_limit": self.time_limit,
             "soft_time_limit": self.soft_time_limit,
             "headers": self.headers,
