@@ -67,9 +67,12 @@ class SQLiteBackend(ResultBackend):
         if not records:
             return
         now = self._clock()
-        rows = [(r.task_id, r.state, r.expires_at, r.payload, now) for r in records]
+        rows = [(r.task_id, r.state, r.expires_at, r.payload) for r in records]
         with explained(BackendStoreError, self.path), self._connections.writing() as connection:
-            connection.executemany(schema.PUT, rows)
+            stored = connection.executemany(schema.PUT_NEW, rows).rowcount
+            if stored < len(rows):
+                # Some ids were there. All again, in order: one batch may hold two states of one task.
+                connection.executemany(schema.PUT, [(*row, now) for row in rows])
             if now >= self._sweep_at:
                 swept = connection.execute(schema.SWEEP, (now, SWEEP_ROWS)).rowcount
                 self._sweep_at = now if swept == SWEEP_ROWS else now + SWEEP_EVERY

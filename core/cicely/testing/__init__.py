@@ -1,0 +1,1 @@
+"""Help for testing: what uses cicely, and what plugs into it."""
