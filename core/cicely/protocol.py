@@ -235,6 +235,8 @@ def decode_task(message: Message, accept: Collection[str]) -> TaskMessage:
     """
     headers, properties, body = message.headers, message.properties, message.body
     if (packing := headers.get("compression")) is not None:
+        if type(packing) is not str:
+            raise InvalidTaskError(f"compression is no content type: {saferepr(packing, 80)}")
         body = decompress(body, packing)
     content = loads(body, properties.content_type, properties.content_encoding, accept=accept)
     meta, args, kwargs, embed = _parts(headers, content, properties.content_type)
