@@ -22,7 +22,7 @@ def explain(error: sqlite3.Error, path: str) -> TransportError:
     primary = code & _PRIMARY
     if primary in _DAMAGED:
         return CorruptStore(
-            f"{path} is damaged or no SQLite database ({error}): stop everything that uses it and keep a copy; "
+            f"{path} is damaged or no SQLite database ({error}): stop what uses it and keep a copy; "
             f"then recover what is readable with `sqlite3 {path} .recover | sqlite3 recovered.db` and put the "
             "result in its place, or move the file away to start empty"
         )
@@ -38,8 +38,8 @@ def explain(error: sqlite3.Error, path: str) -> TransportError:
         )
     if primary == sqlite3.SQLITE_CANTOPEN:
         return OperationalError(
-            f"{path} cannot be opened ({error}): check that its folder exists and may be written, and the limit "
-            "of open files"
+            f"{path} cannot be opened ({error}): check that its folder exists and may be written, and "
+            "the limit of open files"
         )
     return OperationalError(f"{path}: {error}")
 
