@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 
 if sys.platform != "win32":
@@ -23,6 +24,9 @@ NEVER = float(2**33)
 LOCK_TIMEOUT = 5.0
 TEMPORARY = ".cicely-tmp-"
 STALE_TEMPORARY = 3600.0
+
+#: Bytes of a file name at most, and characters that are fewer bytes than that in any case.
+LONGEST, SHORT = 255, 45
 
 Stamp = tuple[int, int, int]
 
@@ -37,9 +41,11 @@ class Folder:
         self._lock = threading.Lock()
 
     def file(self, key: str) -> str:
-        """The path for a key; what could lead out of the directory is quoted."""
-        safe = key.replace("%", "%25").replace("/", "%2F").replace("\0", "%00") if _is_odd(key) else key
-        return f"{self.path}/{safe}"
+        """The path for a key: named exactly so, unless that is no file name inside the directory."""
+        name = key.replace("%", "%25").replace("/", "%2F").replace("\0", "%00") if _is_odd(key) else key
+        if len(name) > SHORT and len(name.encode()) > LONGEST:
+            name = f"{name[:SHORT]}-{sha256(key.encode()).hexdigest()}"
+        return f"{self.path}/{name}"
 
     def read(self, key: str, now: float) -> bytes | None:
         """The bytes; None for a key that is missing or expired."""

@@ -1,4 +1,4 @@
-"""Connections to one SQLite file: lent to one thread at a time, never carried over a fork."""
+"""Connections to one SQLite file: lent to one thread at a time and never carried over a fork."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .schema import SCHEMA
+from .schema import IS_MADE, SCHEMA
 
 MAX_IDLE = 4
 
 
 class Connections:
-    """Opens connections, keeps a few idle ones, makes the tables once.
+    """Opens connections, keeps a few idle ones, makes what is missing.
 
     ``timeout`` bounds, in seconds, how long any statement waits for a lock.
     """
@@ -30,7 +30,6 @@ class Connections:
 
     def _start(self) -> None:
         self._pid = os.getpid()
-        self._ready = False
         self._idle: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
         self._writing = threading.Lock()
@@ -97,31 +96,27 @@ class Connections:
                 connection.close()
 
     def _open(self) -> sqlite3.Connection:
-        if not self._ready:
-            Path(self.path).parent.mkdir(parents=True, exist_ok=True)
+        Path(self.path).parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(
             self.path, timeout=self._timeout, isolation_level=None, check_same_thread=False
         )
         try:
-            self._configure(connection)
+            self._switch_to_wal(connection)
+            connection.execute(f"PRAGMA synchronous={self._synchronous}")
+            if connection.execute(IS_MADE).fetchone() is None:
+                connection.execute("BEGIN IMMEDIATE")
+                for statement in SCHEMA:
+                    connection.execute(statement)
+                connection.execute("COMMIT")
         except BaseException:
             connection.close()
             raise
         return connection
 
-    def _configure(self, connection: sqlite3.Connection) -> None:
-        if not self._ready:
-            self._switch_to_wal(connection)
-        connection.execute(f"PRAGMA synchronous={self._synchronous}")
-        if not self._ready:
-            connection.execute("BEGIN IMMEDIATE")
-            for statement in SCHEMA:
-                connection.execute(statement)
-            connection.execute("COMMIT")
-            self._ready = True
-
     def _switch_to_wal(self, connection: sqlite3.Connection) -> None:
-        """The switch does not wait for locks by itself, so that processes that start together collide."""
+        """Without effect where it was done before. The switch itself does not wait for locks, so that
+        processes that start together collide.
+        """
         deadline = time.monotonic() + self._timeout
         while True:
             try:

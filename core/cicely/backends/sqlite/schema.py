@@ -22,6 +22,9 @@ SCHEMA = (
         payload BLOB NOT NULL)""",
 )
 
+#: The table that is made last.
+IS_MADE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'cicely_result_group'"
+
 #: Parameters: task id, state, expiry, payload. Enough for a task's first record, and a third cheaper.
 PUT_NEW = "INSERT OR IGNORE INTO cicely_result (task_id, state, expires_at, payload) VALUES (?1, ?2, ?3, ?4)"
 

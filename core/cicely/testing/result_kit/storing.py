@@ -8,7 +8,17 @@ from cicely.backends.spi import StoredRecord
 from .rig import BackendRig, new_id, record
 
 OTHER_STATES = ("STARTED", "RETRY", "FAILURE", "REVOKED", "PROGRESS")
-ODD_IDS = ("ünïcode-✓", "a/b/../c", "../escape", "50%25", "with space", "tab\tquote'\"", "x" * 200, "*?[a]")
+ODD_IDS = (
+    "ünïcode-✓",
+    "a/b/../c",
+    "../escape",
+    "50%25",
+    "with space",
+    "tab\tquote'\"",
+    "x" * 500,
+    "ü" * 200,
+    "*?[a]",
+)
 
 
 class StoringTests:
