@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from cicely_transports.spi import Send
 
@@ -25,13 +25,6 @@ NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 #: Where calls go instead of to the broker, while the follow-ups of a task are put together.
 _outbox: Final[ContextVar[list[Send] | None]] = ContextVar("cicely_outbox", default=None)
-
-
-class Appliable(Protocol):
-    """A signature, or anything of canvas."""
-
-    def apply_async(self) -> AsyncResult:
-        """Make the call."""
 
 
 def prepare(
@@ -130,21 +123,6 @@ def collecting() -> Iterator[list[Send]]:
         yield outbox
     finally:
         _outbox.reset(token)
-
-
-def send_many(app: App, calls: Iterable[Appliable]) -> list[AsyncResult]:
-    """Publish many calls, one round trip a batch; results in the order of the calls.
-
-    Nothing is published when one of them cannot be encoded. Raises what :func:`send_task` raises.
-    """
-    with collecting() as sends:
-        results = [call.apply_async() for call in calls]
-    outbox = _outbox.get()
-    if outbox is not None:
-        outbox.extend(sends)
-    elif sends:
-        app.publisher.publish(sends)
-    return results
 
 
 def result_of(app: App, name: str, task_id: str, call: Options) -> AsyncResult:

@@ -17,24 +17,25 @@ from .request import Context, RequestStack, pop, push, request_of, running_task
 from .result import AsyncResult, EagerResult
 from .retry import retry, with_autoretry
 from .sending import send_task
+from .task_hooks import TaskHooks
 from .task_settings import (
     CALL_OPTIONS,
     CARRIED,
     FROM_SETTINGS,
     FromSetting,
     annotations_for,
+    check_attributes,
 )
 
 if TYPE_CHECKING:
     from .backends.spi import ResultBackend
-    from .einfo import ExceptionInfo
     from .ports import App
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Task(Generic[P, R]):
+class Task(TaskHooks, Generic[P, R]):
     """Base class of all tasks. ``run`` is the body; an instance is called like it.
 
     Attributes made with FromSetting have the value of a setting unless the task has its own.
@@ -315,29 +316,6 @@ class Task(Generic[P, R]):
             self.request.children.append(result)
         return result
 
-    # --- hooks, for users to override
-
-    def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
-        """Called before the body. An exception fails the task."""
-
-    def on_success(self, retval: Any, task_id: str, args: Any, kwargs: Any) -> None:
-        """Called when the body has returned."""
-
-    def on_failure(
-        self, exc: BaseException, task_id: str, args: Any, kwargs: Any, einfo: ExceptionInfo
-    ) -> None:
-        """Called when the task has failed."""
-
-    def on_retry(
-        self, exc: BaseException | None, task_id: str, args: Any, kwargs: Any, einfo: ExceptionInfo
-    ) -> None:
-        """Called when the task is to run again."""
-
-    def after_return(
-        self, status: str, retval: Any, task_id: str, args: Any, kwargs: Any, einfo: ExceptionInfo | None
-    ) -> None:
-        """Called at the end of every run, unless it was ignored or rejected."""
-
     def overrides(self, name: str) -> bool:
         """Whether the user has replaced the hook or method ``name``."""
         return name in self.__dict__ or getattr(type(self), name) is not getattr(Task, name)
@@ -369,6 +347,33 @@ class Task(Generic[P, R]):
     def __repr__(self) -> str:
         where = f" of {self.bound_app.main}" if self.bound_app is not None and self.bound_app.main else ""
         return f"<@task: {self.name}{where}>"
+
+
+def task_from_function(
+    base: type[Task[..., Any]],
+    function: Callable[P, R],
+    *,
+    name: str,
+    bind: bool = False,
+    **attributes: Any,
+) -> Task[P, R]:
+    """An unregistered task whose body is ``function``; ``bind`` passes the task as its first argument.
+
+    ``attributes`` become those of the task. Raises UnknownOption for one that ``base`` does not have,
+    naming the near one.
+    """
+    check_attributes(base, attributes)
+    members = {
+        **attributes,
+        "name": name,
+        "run": function if bind else staticmethod(function),
+        "__doc__": function.__doc__,
+        "__module__": function.__module__,
+        "__qualname__": function.__qualname__,
+        "__wrapped__": staticmethod(function),
+    }
+    kind: type[Task[P, R]] = type(function.__name__, (base,), members)
+    return kind()
 
 
 def _find(name: str, module: str) -> Any:

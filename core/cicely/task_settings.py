@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
+
+from cicely_transports.near import did_you_mean
+
+from .exceptions import UnknownOption
 
 
 class FromSetting:
@@ -71,3 +75,14 @@ def annotations_for(name: str, annotations: Any) -> Iterator[tuple[str, Any]]:
     for item in annotations if isinstance(annotations, (list, tuple)) else [annotations or {}]:
         yield from item.get("*", {}).items()
         yield from item.get(name, {}).items()
+
+
+def check_attributes(base: type[Any], attributes: Mapping[str, Any]) -> None:
+    """Raise UnknownOption, with the near name, for an attribute that tasks of class ``base`` do not have."""
+    for name in attributes:
+        if not hasattr(base, name):
+            known = [known for known in dir(base) if not known.startswith("_")]
+            raise UnknownOption(
+                f"a task has no option {name!r}{did_you_mean(name, known)}. "
+                "For attributes of your own, make a subclass of Task that has them, and pass it as base="
+            )
