@@ -92,7 +92,7 @@ SETTINGS = (
         "task_annotations",
         ANY,
         None,
-        "Attributes given to tasks by name or glob: `{'proj.*': {'rate_limit': '10/s'}}`.",
+        "Attributes given to tasks by name, `*` to all: `{'proj.add': {'rate_limit': '10/s'}}`.",
         "CELERY_ANNOTATIONS",
     ),
     Setting("task_serializer", TEXT, "json", "The serializer of task messages.", "CELERY_TASK_SERIALIZER"),

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from cicely.exceptions import ImproperlyConfigured
+from cicely.utils.censor import is_secret
 
-from .censor import is_secret
 from .kinds import Kind
 
 

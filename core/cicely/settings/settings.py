@@ -10,9 +10,9 @@ from types import MappingProxyType
 from typing import Any
 
 from cicely.exceptions import ImproperlyConfigured, UnknownSettingWarning
+from cicely.utils.censor import censor
 
 from . import names, sources
-from .censor import censor
 from .setting import Setting
 from .table import TABLE
 
