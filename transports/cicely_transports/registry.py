@@ -12,13 +12,15 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import InvalidURL, MissingDependency, UnknownTransport
 from .near import did_you_mean
 from .spi import Transport
 from .url import BrokerURL, is_class_path, parse_url, parse_urls
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "cicely_transports"
 
@@ -38,6 +40,13 @@ EXTRAS: Mapping[str, str] = {
 }
 
 
+def installed() -> Iterable[EntryPoint]:
+    """The entry points of all distributions. The import is late: it costs more than the look-up."""
+    from importlib.metadata import entry_points
+
+    return entry_points(group=GROUP)
+
+
 class Transports:
     """Transport classes by scheme.
 
@@ -45,7 +54,7 @@ class Transports:
     from several threads: what is cached is the same whoever computes it.
     """
 
-    def __init__(self, find: Callable[[], Iterable[EntryPoint]] = lambda: entry_points(group=GROUP)) -> None:
+    def __init__(self, find: Callable[[], Iterable[EntryPoint]] = installed) -> None:
         self._find = find
         self._loaded: dict[str, type[Transport]] = {}
 

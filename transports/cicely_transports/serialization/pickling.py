@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from typing import Any
 
 PROTOCOL = 4
@@ -13,9 +12,13 @@ PICKLE_ERRORS: tuple[type[Exception], ...] = (Exception,)
 
 def pickle_encode(data: Any) -> bytes:
     """Protocol 4, which every supported Python reads."""
+    import pickle  # late: few use it, and everybody would pay for the import
+
     return pickle.dumps(data, PROTOCOL)
 
 
 def pickle_decode(body: bytes) -> Any:
     """Only for bodies from senders that are trusted with this process."""
+    import pickle
+
     return pickle.loads(body)
