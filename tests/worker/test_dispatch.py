@@ -139,6 +139,15 @@ class TestCredit:
         assert made.window == BATCH
         assert made.wanted(0.0)[0] == 4 * BATCH
 
+    def test_without_prefetch_is_the_idle_executors(self) -> None:
+        made = Dispatch(prefetch=False)
+        made.opened(0)
+        made.averages.learn([finished(0, runtime=0.00001) for _ in range(100)])
+        assert made.wanted(0.0)[0] == 1
+        made.add([job(1)])
+        made.plan(0.0)
+        assert made.wanted(0.0)[0] == 0
+
     def test_comes_in_windows(self) -> None:
         made = dispatch(learned={"add": 0.00001})
         made.add([job(n) for n in range(BATCH + 1)])

@@ -17,7 +17,7 @@ from cicely_transports.memory import MemoryStore
 from cicely_transports.message import Message
 from cicely_transports.spi import Delivery, Receiver, Send, Settlement, Tag, Verdict
 from cicely_transports.store_transport import StoreTransport
-from cicely_worker.intake import Intake, StartupRefused
+from cicely_worker.intake import Intake, RetryDisabled
 
 
 class Broker:
@@ -236,21 +236,31 @@ class TestFailures:
     ) -> None:
         broker.connect_error = OperationalError("connection refused")
         woken = threading.Event()
-        intake = make_intake(patient=False, wake=woken.set)
+        intake = make_intake(retry_on_startup=False, wake=woken.set)
         assert woken.wait(5)
-        assert isinstance(intake.failure, StartupRefused)
+        assert isinstance(intake.failure, RetryDisabled)
         assert "broker_connection_retry_on_startup=False" in str(intake.failure)
 
     def test_impatience_is_about_the_start_only(
         self, broker: Broker, make_intake: Callable[..., Intake]
     ) -> None:
         broker.publish(1)
-        intake = make_intake(patient=False)
+        intake = make_intake(retry_on_startup=False)
         assert intake.connected.wait(5)
         broker.receive_errors.append(OperationalError("reset"))
         intake.grant(1, 0)
         collect(intake, 1)
         assert intake.failure is None
+
+    def test_without_retry_the_first_loss_ends_it(
+        self, broker: Broker, make_intake: Callable[..., Intake]
+    ) -> None:
+        intake = make_intake(retry=False)
+        assert intake.connected.wait(5)
+        broker.receive_errors.append(OperationalError("reset"))
+        intake.grant(1, 0)
+        until(lambda: intake.failure is not None, "the failure")
+        assert "broker_connection_retry=False" in str(intake.failure)
 
     @pytest.mark.parametrize("error", [CorruptStore("proj.db is no database"), ZeroDivisionError("a bug")])
     def test_what_can_never_succeed_is_told_to_the_loop(

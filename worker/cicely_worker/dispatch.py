@@ -68,9 +68,12 @@ _by_load = attrgetter("load", "number")
 
 
 class Dispatch:
-    """Jobs that wait, and the executors that could take them."""
+    """Jobs that wait, and the executors that could take them. Without ``prefetch`` no more is wanted than
+    idle executors can start.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, *, prefetch: bool = True) -> None:
+        self._prefetch = prefetch
         self.averages = Averages()
         self._slots: dict[int, Slot] = {}
         self._pending: deque[Job] = deque()
@@ -221,14 +224,18 @@ class Dispatch:
         should have them. They wait here no more.
         """
         slots = self._slots.values()
-        if not self.waiting or not slots or not all(s.costs and now - s.since > STALE for s in slots):
+        if not self._pending and not self._suspects:
+            return []
+        if not slots or not all(slot.costs and now - slot.since > STALE for slot in slots):
             return []
         return self.remove_waiting()
 
     @property
     def held_back(self) -> bool:
         """Whether :meth:`stuck` or :meth:`stale` may have something soon."""
-        return self.waiting > 0 or any(len(slot.costs) > 1 for slot in self._slots.values())
+        if self._pending or self._suspects:
+            return True
+        return max([len(slot.costs) for slot in self._slots.values()], default=0) > 1
 
     # --- what is to be asked for
 
@@ -245,10 +252,10 @@ class Dispatch:
         With a window of one this is the number of idle executors: nothing is fetched for later. Otherwise
         each executor that makes progress may have two windows, one in hand and one on the way.
         """
-        window, waiting = self.window, self.waiting
+        window, waiting = self.window, len(self._pending) + len(self._suspects)
         moving = [s for s in self._slots.values() if not s.closed and (not s.costs or now - s.since < STUCK)]
         idle = sum([not slot.costs for slot in moving])
-        if window == 1:
+        if window == 1 or not self._prefetch:
             credit = idle - waiting
         else:
             credit = 2 * window * len(moving) - waiting - sum([len(slot.costs) for slot in moving])

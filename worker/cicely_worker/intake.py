@@ -25,17 +25,18 @@ BACKOFF = (0.1, 0.5, 1.0, 2.0, 4.0)
 
 NO_RETRY = (
     "Retrying to establish a connection to the message broker after a connection loss has been disabled "
-    "(app.conf.broker_connection_retry_on_startup=False). Shutting down..."
+    "(app.conf.{}=False). Shutting down..."
 )
 
 
-class StartupRefused(Exception):
+class RetryDisabled(Exception):
     """The broker is away and the settings say not to wait for it."""
 
 
 class Intake:
     """Owns the receiver. ``connect`` makes one (declaring what must exist); ``wake`` may be called from
-    any thread. ``patient``: whether to try again when the very first connection fails.
+    any thread. ``retry``: whether to connect again after a failure; ``retry_on_startup``: also when there
+    was no connection yet.
     """
 
     def __init__(
@@ -44,20 +45,22 @@ class Intake:
         wake: Callable[[], None],
         *,
         broker: str,
-        patient: bool = True,
+        retry: bool = True,
+        retry_on_startup: bool = True,
         wait: float = WAIT,
     ) -> None:
         self._connect = connect
         self._wake = wake
         self._broker = broker
-        self._patient = patient
+        self._retry = retry
+        self._retry_on_startup = retry_on_startup
         self._wait = wait
         self._batches: deque[list[Delivery]] = deque()
         self._changed = threading.Condition()
         self._credit = 0
         self._suspects = 0
         self._asking_suspects: int | None = None
-        self._stopping = False
+        self._stopping = self._over = False
         self._thread = threading.Thread(target=self._run, name="cicely-intake", daemon=True)
         self.receiver: Receiver | None = None
         #: Set once the first connection stands.
@@ -100,7 +103,7 @@ class Intake:
     @property
     def alive(self) -> bool:
         """Whether more can arrive."""
-        return self._thread.is_alive() or bool(self._batches)
+        return not self._over or bool(self._batches)
 
     def stop(self) -> None:
         """Ask for nothing more. What arrived is still to be taken; the receiver stays usable for settling."""
@@ -118,6 +121,7 @@ class Intake:
             self._receive_until_stopped()
         except BaseException as error:  # noqa: BLE001 - not swallowed: the loop ends the worker with it
             self.failure = error
+        self._over = True
         self._wake()
 
     def _receive_until_stopped(self) -> None:
@@ -133,8 +137,8 @@ class Intake:
                     self._wake()
                 got = self._receive(self.receiver)
             except RetryableError as error:
-                self._check_patience(error)
                 failures += 1
+                self._may_retry(error)
                 self._pause(error, failures)
                 if not fetched or failures > 1:
                     self._drop_receiver()
@@ -165,9 +169,12 @@ class Intake:
     def _may_ask(self) -> bool:
         return self._credit > 0 or self._stopping
 
-    def _check_patience(self, error: RetryableError) -> None:
-        if not self._patient and not self.connected.is_set():
-            raise StartupRefused(NO_RETRY) from error
+    def _may_retry(self, error: RetryableError) -> None:
+        started = self.connected.is_set()
+        if not (self._retry if started else self._retry_on_startup):
+            setting = "broker_connection_retry" if started else "broker_connection_retry_on_startup"
+            log.error("Broker %s is away: %s", self._broker, error)
+            raise RetryDisabled(NO_RETRY.format(setting)) from error
 
     def _pause(self, error: RetryableError, failures: int) -> None:
         pause = BACKOFF[min(failures, len(BACKOFF)) - 1]

@@ -7,7 +7,7 @@ no longer in the ledger is somebody else's: its outcome must not be stored.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, KeysView, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
@@ -47,6 +47,11 @@ class Ledger:
 
     def __contains__(self, number: int) -> bool:
         return number in self._jobs
+
+    @property
+    def numbers(self) -> KeysView[int]:
+        """The numbers of the jobs that are ours."""
+        return self._jobs.keys()
 
     @property
     def jobs(self) -> Collection[Job]:

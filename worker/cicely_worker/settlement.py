@@ -122,10 +122,11 @@ class Settlement:
             self._end(self._ours(self._stored), now)
 
     def _ours(self, batch: list[Ended]) -> list[Ended]:
-        ours = [item for item in batch if item[0].number in self._ledger]
+        held = self._ledger.numbers
+        ours = [item for item in batch if item[0].number in held]
         if len(ours) < len(batch):
             for job, outcome in batch:
-                if job.number not in self._ledger:
+                if job.number not in held:
                     log_late(outcome)
         return ours
 

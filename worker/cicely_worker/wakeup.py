@@ -28,8 +28,10 @@ class Wakeup:
 
     def clear(self) -> None:
         """Call before looking at what the wake-up was for, so that nothing set meanwhile is missed."""
-        with suppress(BlockingIOError):
+        try:
             os.read(self._read, 4096)
+        except BlockingIOError:
+            return  # nothing was set
         self._set = False
 
     def close(self) -> None:
