@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from .request import Context
 
@@ -13,54 +14,39 @@ if TYPE_CHECKING:
     from .ports import TaskLike
     from .protocol import TaskMessage
 
+_new: Final = Context.__new__
+
 
 class Attempt:
     """What is known so far. Fields appear in the order of the steps that set them.
 
-    ``retval`` is what the body returned, or the exception that ended it; ``outcome`` what is handed over.
+    ``retval`` is what the body returned, or the exception that ended it.
     """
 
-    __slots__ = (
-        "delivery",
-        "einfo",
-        "message",
-        "plan",
-        "request",
-        "retval",
-        "runtime",
-        "sends",
-        "started",
-        "state",
-        "task",
-    )
-
+    # Defaults of the class instead of a constructor: one is made for every message.
     delivery: Delivery
     message: TaskMessage
     task: TaskLike
     plan: Plan
-    request: Context | None
-    started: float
-    runtime: float
-    state: str
-    retval: Any
-    einfo: ExceptionInfo | None
-    sends: list[Send]
-
-    def __init__(self, delivery: Delivery) -> None:
-        self.delivery = delivery
-        self.request = None
-        self.started = self.runtime = 0.0
-        self.einfo = None
-        self.sends = []
+    request: Context
+    begun: bool = False
+    started: float = 0.0
+    runtime: float = 0.0
+    state: str = ""
+    retval: Any = None
+    einfo: ExceptionInfo | None = None
+    sends: Sequence[Send] = ()
 
 
 class Plan:
     """What of running a task is the same every time: worked out at its first run."""
 
-    __slots__ = ("after_return", "before_start", "function", "on_success", "own_call", "task")
+    __slots__ = ("after_return", "before_start", "function", "on_success", "own_call", "task", "tracks")
 
     def __init__(self, task: TaskLike) -> None:
         self.task = task
+        #: STARTED is stored; None leaves it to the setting.
+        self.tracks: bool | None = None if task.left_to_setting("track_started") else task.track_started
         self.own_call = task.overrides("__call__")
         self.function: Any = task if self.own_call else task.run
         self.before_start = task.overrides("before_start")
@@ -69,11 +55,16 @@ class Plan:
 
 
 def request_of_message(
-    message: TaskMessage, delivery: Delivery, hostname: str, ignore_result: bool, eager: bool = False
+    message: TaskMessage, delivery: Delivery, hostname: str, task: TaskLike | None, eager: bool = False
 ) -> Context:
-    """``task.request`` for the run of a message."""
+    """``task.request`` for the run of a message; ``task`` is None where its name is not known."""
     meta, properties = message.meta, delivery.message.properties
-    return Context(
+    # What the caller said counts; Celery leaves it open (null) when it knows only the name.
+    ignores = meta.get("ignore_result")
+    if not isinstance(ignores, bool):
+        ignores = bool(task is not None and task.ignore_result)
+    context = _new(Context)
+    context.__dict__.update(
         id=message.id,
         task=message.name,
         args=message.args,
@@ -87,7 +78,7 @@ def request_of_message(
         lang=meta.get("lang"),
         origin=meta.get("origin"),
         timelimit=message.timelimit,
-        ignore_result=ignore_result,
+        ignore_result=ignores,
         root_id=meta.get("root_id"),
         parent_id=meta.get("parent_id"),
         group=meta.get("group"),
@@ -115,3 +106,4 @@ def request_of_message(
         called_directly=False,
         message_properties=properties,
     )
+    return context

@@ -43,8 +43,8 @@ def apply(
     )
     try:
         while True:
-            attempt = Attempt(_delivery(send))
-            outcome = execution.attempt(attempt)
+            attempt = Attempt()
+            outcome = execution.run(_delivery(send), attempt)
             again = [follow for follow in outcome.sends if _is_retry(follow, send)]
             rest = [follow for follow in outcome.sends if not _is_retry(follow, send)]
             if rest:

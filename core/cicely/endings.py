@@ -18,7 +18,7 @@ from .exceptions import InvalidTaskError, Reject, Retry, WorkerShutdown, WorkerT
 from .followups import after_failure, after_success, dependents
 from .outcome import Outcome
 from .protocol import decode_task
-from .recording import stored_record
+from .recording import Recorder
 from .reprs import saferepr
 from .retry import plan_retry
 
@@ -26,9 +26,8 @@ if TYPE_CHECKING:
     from cicely_transports.spi import Delivery
 
     from .backends.spi import StoredRecord
-    from .ports import App, TaskLike
+    from .ports import App
     from .protocol import TaskMessage
-    from .request import Context
 
 logger = logging.getLogger("cicely.execution")
 
@@ -36,7 +35,7 @@ logger = logging.getLogger("cicely.execution")
 _NOT_RETURNED = frozenset({states.IGNORED, states.REJECTED})
 
 
-def succeeded(app: App, attempt: Attempt, retval: Any) -> Outcome:
+def succeeded(app: App, records: Recorder, attempt: Attempt, retval: Any) -> Outcome:
     """The body returned. It has failed after all if its result or its follow-ups cannot be written."""
     message, plan, request = attempt.message, attempt.plan, attempt.request
     attempt.runtime = time.monotonic() - attempt.started
@@ -44,14 +43,14 @@ def succeeded(app: App, attempt: Attempt, retval: Any) -> Outcome:
     record = None
     try:
         if message.callbacks or message.chain:
-            attempt.sends = after_success(app, _known(request), retval)
-        if keeps_result(app, attempt, error=False):
-            record = stored_record(app, message.id, states.SUCCESS, retval, request)
+            attempt.sends = after_success(app, request, retval)
+        if records.enabled and not request.ignore_result:
+            record = records.record(message.id, states.SUCCESS, retval, request)
     except (WorkerShutdown, WorkerTerminate):
         raise
     except BaseException as exc:  # noqa: BLE001 - whatever it is, it fails the task
         attempt.sends = []
-        return failed(app, attempt, exc)
+        return failed(app, records, attempt, exc)
     if plan.on_success:
         guarded("on_success", attempt.task.on_success, retval, message.id, message.args, message.kwargs)
     if signals.task_success.receivers:
@@ -59,14 +58,14 @@ def succeeded(app: App, attempt: Attempt, retval: Any) -> Outcome:
     return _finished(attempt, Verdict.DONE, record)
 
 
-def failed(app: App, attempt: Attempt, exc: BaseException) -> Outcome:
+def failed(app: App, records: Recorder, attempt: Attempt, exc: BaseException) -> Outcome:
     """The body raised."""
-    task, message, request = attempt.task, attempt.message, _known(attempt.request)
+    task, message, request = attempt.task, attempt.message, attempt.request
     einfo = _ended(attempt, states.FAILURE, exc)
     record = None
-    if keeps_result(app, attempt, error=True):
-        record = stored_record(app, message.id, states.FAILURE, exc, request, einfo.traceback)
-    more = _of_dependents(app, message, states.FAILURE, exc, einfo.traceback)
+    if _keeps_error(records, attempt):
+        record = records.record(message.id, states.FAILURE, exc, request, einfo.traceback)
+    more = _of_dependents(records, message, states.FAILURE, exc, einfo.traceback)
     if message.errbacks:
         attempt.sends = after_failure(app, request, exc, einfo.traceback, here=True)
     guarded("on_failure", task.on_failure, exc, message.id, message.args, message.kwargs, einfo)
@@ -94,44 +93,44 @@ def failed(app: App, attempt: Attempt, exc: BaseException) -> Outcome:
     )
 
 
-def retried(app: App, attempt: Attempt, answer: Retry) -> Outcome:
+def retried(app: App, records: Recorder, attempt: Attempt, answer: Retry) -> Outcome:
     """The task is to run again; the message for that was made by ``self.retry()``, or is made here."""
-    task, message, request = attempt.task, attempt.message, _known(attempt.request)
+    task, message, request = attempt.task, attempt.message, attempt.request
     if answer.sig is None:
         when = answer.when
         delay: dict[str, Any] = {"countdown": when} if isinstance(when, (int, float)) else {"eta": when}
         try:
             attempt.sends = [plan_retry(app, task, request, **delay)]
         except Exception as exc:  # noqa: BLE001 - the reason of the rejection
-            return rejected(app, attempt, Reject(exc, requeue=False))
+            return rejected(app, records, attempt, Reject(exc, requeue=False))
     einfo = _ended(attempt, states.RETRY, answer)
     record = None
-    if keeps_result(app, attempt, error=True):
-        record = stored_record(app, message.id, states.RETRY, answer.exc, request, einfo.traceback)
+    if _keeps_error(records, attempt):
+        record = records.record(message.id, states.RETRY, answer.exc, request, einfo.traceback)
     guarded("on_retry", task.on_retry, answer.exc, message.id, message.args, message.kwargs, einfo)
     if signals.task_retry.receivers:
         signals.task_retry.send(task, request=request, reason=answer, einfo=einfo)
     return _finished(attempt, Verdict.DONE, record, summary=str(answer), traceback=einfo.traceback)
 
 
-def ignored(app: App, attempt: Attempt) -> Outcome:
+def ignored(attempt: Attempt) -> Outcome:
     """The task asked for nothing to be stored."""
     attempt.runtime = time.monotonic() - attempt.started
     attempt.state, attempt.retval = states.IGNORED, None
     return _finished(attempt, Verdict.DONE, None)
 
 
-def rejected(app: App, attempt: Attempt, answer: Reject) -> Outcome:
+def rejected(app: App, records: Recorder, attempt: Attempt, answer: Reject) -> Outcome:
     """The task refused its message: back into the queue, or a dead letter that counts as a failure."""
-    message, request = attempt.message, _known(attempt.request)
+    message, request = attempt.message, attempt.request
     einfo = _ended(attempt, states.REJECTED, answer)
     summary = saferepr(answer.reason, 200)
     if answer.requeue:
         return _finished(attempt, Verdict.RETURN, None, reason=f"rejected by the task: {summary}")
     record = None
-    if keeps_result(app, attempt, error=True):
-        record = stored_record(app, message.id, states.FAILURE, answer, request, einfo.traceback)
-    more = _of_dependents(app, message, states.FAILURE, answer, einfo.traceback)
+    if _keeps_error(records, attempt):
+        record = records.record(message.id, states.FAILURE, answer, request, einfo.traceback)
+    more = _of_dependents(records, message, states.FAILURE, answer, einfo.traceback)
     if message.errbacks:
         attempt.sends = after_failure(app, request, answer, einfo.traceback, here=True)
     reason = f"rejected by the task: {summary}"
@@ -140,6 +139,7 @@ def rejected(app: App, attempt: Attempt, answer: Reject) -> Outcome:
 
 def abandoned(
     app: App,
+    records: Recorder,
     delivery: Delivery,
     hostname: str,
     error: BaseException,
@@ -155,17 +155,18 @@ def abandoned(
         task_id = str(headers.get("id") or delivery.message.properties.correlation_id or "")
         name = str(headers.get("task") or "")
         record = None
-        if task_id and app.backend.enabled and headers.get("ignore_result") is not True:
-            record = stored_record(app, task_id, state, error)
+        if task_id and records.enabled and headers.get("ignore_result") is not True:
+            record = records.record(task_id, state, error)
         return Outcome(task_id, name, state, verdict, (), record, reason=reason, summary=summary)
     task = app.tasks.get(message.name)
-    ignores = ignores_result(message, task)
-    request = request_of_message(message, delivery, hostname, ignores)
+    request = request_of_message(message, delivery, hostname, task)
     record = None
-    if app.backend.enabled and (not ignores or (task is not None and task.store_errors_even_if_ignored)):
-        record = stored_record(app, message.id, state, error, request)
+    if records.enabled and (
+        not request.ignore_result or (task is not None and task.store_errors_even_if_ignored)
+    ):
+        record = records.record(message.id, state, error, request)
     sends = after_failure(app, request, error, None, here=False) if state == states.FAILURE else []
-    more = _of_dependents(app, message, state, error, None)
+    more = _of_dependents(records, message, state, error, None)
     return Outcome(
         message.id,
         message.name,
@@ -179,28 +180,19 @@ def abandoned(
     )
 
 
-def started(app: App, attempt: Attempt) -> StoredRecord:
-    """The record that a task runs (``track_started``)."""
-    request = _known(attempt.request)
-    about = {"pid": os.getpid(), "hostname": request.hostname}
-    return stored_record(app, attempt.message.id, states.STARTED, about, request)
+def store_started(records: Recorder, app: App, attempt: Attempt) -> None:
+    """Store that the task runs. Nothing depends on it: a failure must not keep the task from running."""
+    request = attempt.request
+    if records.enabled and not request.ignore_result:
+        about = {"pid": os.getpid(), "hostname": request.hostname}
+        record = records.record(attempt.message.id, states.STARTED, about, request)
+        guarded("Storing STARTED", app.backend.put_many, [record])
 
 
-def ignores_result(message: TaskMessage, task: TaskLike | None) -> bool:
-    """Whether nothing is to be stored: as the caller said, else as the task says."""
-    said = message.meta.get("ignore_result")
-    if isinstance(said, bool):
-        return said
-    return bool(task is not None and task.ignore_result)
-
-
-def keeps_result(app: App, attempt: Attempt, *, error: bool) -> bool:
-    """Whether a record is to be made for this ending."""
-    if not app.backend.enabled:
+def _keeps_error(records: Recorder, attempt: Attempt) -> bool:
+    if not records.enabled:
         return False
-    if not _known(attempt.request).ignore_result:
-        return True
-    return error and bool(attempt.task.store_errors_even_if_ignored)
+    return not attempt.request.ignore_result or bool(attempt.task.store_errors_even_if_ignored)
 
 
 def guarded(what: str, function: Callable[..., object], *args: Any) -> None:
@@ -213,11 +205,6 @@ def guarded(what: str, function: Callable[..., object], *args: Any) -> None:
         logger.error("%s failed", what, exc_info=exc)
 
 
-def _known(request: Context | None) -> Context:
-    assert request is not None, "no request was made before the end of the attempt"
-    return request
-
-
 def _ended(attempt: Attempt, state: str, exc: BaseException) -> ExceptionInfo:
     """Note how the body ended; the first frame of the traceback is ours."""
     attempt.runtime = time.monotonic() - attempt.started
@@ -227,12 +214,12 @@ def _ended(attempt: Attempt, state: str, exc: BaseException) -> ExceptionInfo:
 
 
 def _of_dependents(
-    app: App, message: TaskMessage, state: str, exc: BaseException, traceback: str | None
+    records: Recorder, message: TaskMessage, state: str, exc: BaseException, traceback: str | None
 ) -> tuple[StoredRecord, ...]:
     """Records of the tasks that cannot run any more: who waits for the end of a chain must learn of it."""
-    if not (message.chain or message.chord) or not app.backend.enabled:
+    if not (message.chain or message.chord) or not records.enabled:
         return ()
-    return tuple(stored_record(app, task_id, state, exc, None, traceback) for task_id in dependents(message))
+    return tuple(records.record(task_id, state, exc, None, traceback) for task_id in dependents(message))
 
 
 def _readable(app: App, delivery: Delivery) -> TaskMessage | None:
@@ -267,13 +254,12 @@ def _finished(
             retval=retval,
             state=state,
         )
-    deferred = attempt.request._deferred if attempt.request is not None else ()
     return Outcome(
         message.id,
         message.name,
         state,
         verdict,
-        (*deferred, *attempt.sends),
+        (*attempt.request._deferred, *attempt.sends),
         record,
         None,
         True,

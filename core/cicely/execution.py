@@ -7,7 +7,8 @@ import contextvars
 import logging
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from functools import cached_property
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +32,9 @@ from .exceptions import (
 from .followups import FAILURE_HEADER, unsupported, with_details
 from .outcome import Outcome
 from .protocol import decode_task
+from .recording import Recorder
 from .reprs import saferepr
-from .request import Context, pop, push
+from .request import Running, running_task
 
 if TYPE_CHECKING:
     from cicely_transports.spi import Delivery
@@ -61,48 +63,47 @@ class Execution:
         self.app = app
         self.hostname = hostname
         self.eager = eager
+        self.records = Recorder(app)
         self._clock = clock
         self._plans: dict[str, Plan] = {}
         self._local = threading.local()
         self._steps: tuple[Step, ...] = (
             self._decode,
             self._look_up,
-            self._check_supported,
-            self._check_expired,
+            self._check,
             self._begin,
-            self._announce,
             self._call,
         )
 
-    def run(self, delivery: Delivery) -> Outcome:
+    @cached_property
+    def _tasks(self) -> Mapping[str, Any]:
+        return self.app.tasks
+
+    def run(self, delivery: Delivery, attempt: Attempt | None = None) -> Outcome:
         """Run the task of a message to its outcome.
 
         Whatever the task, its hooks or the message do becomes an outcome; only WorkerShutdown and
         WorkerTerminate pass through. Publishes and stores nothing but what the task itself asks for,
-        and STARTED where ``track_started`` is set.
+        and STARTED where ``track_started`` is set. What happened is left in ``attempt`` if one is given.
         """
-        attempt = Attempt(delivery)
-        try:
-            return self.attempt(attempt)
-        finally:
-            # The exception refers to frames that refer to the attempt: a circle that keeps both alive.
-            attempt.retval = attempt.einfo = None
-
-    def attempt(self, attempt: Attempt) -> Outcome:
-        """As :meth:`run`, leaving what happened in ``attempt``."""
+        current = Attempt() if attempt is None else attempt
+        current.delivery = delivery
+        before = running_task.get()
         try:
             for step in self._steps:
-                outcome = step(attempt)
+                outcome = step(current)
                 if outcome is not None:
                     return outcome
             raise AssertionError("the last step always has an outcome")
         except (WorkerShutdown, WorkerTerminate):
             raise
         except BaseException as exc:  # noqa: BLE001 - reported; a worker must survive whatever a task does
-            return self._internal_error(attempt, exc)
+            return self._internal_error(current, exc)
         finally:
-            if attempt.request is not None:
-                pop()
+            running_task.set(before)
+            if attempt is None:
+                # The exception refers to frames that refer to the attempt: a circle that keeps both alive.
+                current.retval = current.einfo = None
 
     # --- the steps; one that returns an outcome is the last
 
@@ -117,13 +118,13 @@ class Execution:
     def _look_up(self, attempt: Attempt) -> Outcome | None:
         message = attempt.message
         try:
-            task = self.app.tasks[message.name]
+            task = self._tasks[message.name]
         except KeyError:
             error = NotRegistered(message.name)
             signals.task_unknown.send(
                 self, message=attempt.delivery.message, exc=error, name=message.name, id=message.id
             )
-            hint = did_you_mean(message.name, self.app.tasks)
+            hint = did_you_mean(message.name, self._tasks)
             return self._refuse(attempt, error, f"no task named {message.name!r} is registered here{hint}")
         plan = self._plans.get(message.name)
         if plan is None or plan.task is not task:
@@ -131,74 +132,68 @@ class Execution:
         attempt.task, attempt.plan = task, plan
         return None
 
-    def _check_supported(self, attempt: Attempt) -> Outcome | None:
+    def _check(self, attempt: Attempt) -> Outcome | None:
+        """Refuse what would be lost, discard what has expired."""
         message = attempt.message
         if message.callbacks or message.chain or message.errbacks or message.chord:
             reason = unsupported(message)
             if reason is not None:
                 return self._refuse(attempt, InvalidTaskError(reason), reason)
+        if message.expires_at is not None and message.expires_at <= self._clock():
+            return self._expired(attempt)
         return None
 
-    def _check_expired(self, attempt: Attempt) -> Outcome | None:
-        expires_at = attempt.message.expires_at
-        if expires_at is None or expires_at > self._clock():
-            return None
-        if signals.task_revoked.receivers:
-            request = self._context(attempt)
-            signals.task_revoked.send(
-                attempt.task, request=request, terminated=False, signum=None, expired=True
-            )
-        error = TaskRevokedError("expired")
-        return self.abandon(
-            attempt.delivery, error=error, state=states.REVOKED, verdict=Verdict.DONE, reason="expired"
-        )
-
     def _begin(self, attempt: Attempt) -> None:
-        attempt.request = self._context(attempt)
-        push(attempt.task, attempt.request).entered = not attempt.plan.own_call
-
-    def _announce(self, attempt: Attempt) -> None:
-        task, message = attempt.task, attempt.message
-        if task.track_started and endings.keeps_result(self.app, attempt, error=False):
-            # Nothing depends on it: a failure to store it must not keep the task from running.
-            endings.guarded(
-                "Storing STARTED", lambda: self.app.backend.put_many([endings.started(self.app, attempt)])
-            )
+        app, task, message, plan = self.app, attempt.task, attempt.message, attempt.plan
+        request = attempt.request = request_of_message(
+            message, attempt.delivery, self.hostname, task, self.eager
+        )
+        entry = Running(task, request, running_task.get())
+        entry.entered = not plan.own_call
+        running_task.set(entry)
+        attempt.begun = True
+        if app.conf.task_track_started if plan.tracks is None else plan.tracks:
+            endings.store_started(self.records, app, attempt)
         if signals.task_prerun.receivers:
             signals.task_prerun.send(
                 task, task_id=message.id, task=task, args=message.args, kwargs=message.kwargs
             )
 
     def _call(self, attempt: Attempt) -> Outcome:
-        app, plan, message = self.app, attempt.plan, attempt.message
+        records, plan, message = self.records, attempt.plan, attempt.message
+        args = message.args
         attempt.started = time.monotonic()
         try:
-            if plan.before_start:
-                attempt.task.before_start(message.id, message.args, message.kwargs)
-            args = message.args
             if message.custom is not None and FAILURE_HEADER in message.custom:
                 args = with_details(args, message.custom[FAILURE_HEADER])
+            if plan.before_start:
+                attempt.task.before_start(message.id, args, message.kwargs)
             retval = plan.function(*args, **message.kwargs)
             if type(retval) is CoroutineType:
                 retval = self._run_coroutine(retval)
         except (WorkerShutdown, WorkerTerminate):
             raise
         except Retry as exc:
-            return endings.retried(app, attempt, exc)
+            return endings.retried(self.app, records, attempt, exc)
         except Ignore:
-            return endings.ignored(app, attempt)
+            return endings.ignored(attempt)
         except Reject as exc:
-            return endings.rejected(app, attempt, exc)
+            return endings.rejected(self.app, records, attempt, exc)
         except BaseException as exc:  # noqa: BLE001 - SystemExit and the like fail the task as well
-            return endings.failed(app, attempt, exc)
-        return endings.succeeded(app, attempt, retval)
+            return endings.failed(self.app, records, attempt, exc)
+        return endings.succeeded(self.app, records, attempt, retval)
 
     # --- what steps use
 
-    def _context(self, attempt: Attempt) -> Context:
-        message = attempt.message
-        ignores = endings.ignores_result(message, attempt.task)
-        return request_of_message(message, attempt.delivery, self.hostname, ignores, self.eager)
+    def _expired(self, attempt: Attempt) -> Outcome:
+        delivery, task = attempt.delivery, attempt.task
+        if signals.task_revoked.receivers:
+            request = request_of_message(attempt.message, delivery, self.hostname, task, self.eager)
+            signals.task_revoked.send(task, request=request, terminated=False, signum=None, expired=True)
+        error = TaskRevokedError("expired")
+        return self.abandon(
+            delivery, error=error, state=states.REVOKED, verdict=Verdict.DONE, reason="expired"
+        )
 
     def _refuse(self, attempt: Attempt, error: Exception, reason: str) -> Outcome:
         return self.abandon(
@@ -208,7 +203,7 @@ class Execution:
     def _internal_error(self, attempt: Attempt, exc: BaseException) -> Outcome:
         """Our own code, or a record that cannot be written: the message is kept as a dead letter."""
         logger.error("Running a message failed outside of the task", exc_info=exc)
-        if attempt.request is not None and signals.task_internal_error.receivers:
+        if attempt.begun and signals.task_internal_error.receivers:
             einfo = ExceptionInfo.of(exc, internal=True)
             request = attempt.request
             signals.task_internal_error.send(
@@ -251,7 +246,9 @@ class Execution:
         raises.
         """
         try:
-            return endings.abandoned(self.app, delivery, self.hostname, error, state, verdict, reason)
+            return endings.abandoned(
+                self.app, self.records, delivery, self.hostname, error, state, verdict, reason
+            )
         except Exception:
             logger.exception("The result of an abandoned message cannot be made")
             headers = delivery.message.headers

@@ -51,6 +51,9 @@ class TaskLike(Protocol):
     def call_options(self) -> Mapping[str, Any]:
         """The publish options that the task's own attributes stand for."""
 
+    def left_to_setting(self, name: str) -> bool:
+        """Whether an attribute that may have the value of a setting has it."""
+
     def overrides(self, name: str) -> bool:
         """Whether the user has replaced the hook or method ``name``."""
 

@@ -15,7 +15,7 @@ from cicely_transports.serialization import dumps, loads
 
 from .exceptions import InvalidTaskError
 from .moments import from_wire
-from .options import Options
+from .options import TRANSPORT_OPTIONS, Options
 from .reprs import MAX_LENGTH, saferepr
 
 #: Headers with a meaning of their own; all others belong to the user (wire-compat section 1.1).
@@ -133,10 +133,12 @@ def encode_task(
         headers["stamps"] = options.stamps
     if options.headers:
         headers.update(options.headers)
-    body: Any = (args, kwargs, _embed(options))
+    linked = not (options.link is options.link_error is options.chain is options.chord is None)
+    body: Any = (args, kwargs, _embed(options) if linked else _BARE)
     if protocol == 1:
         headers, body = {}, _old_body(headers, body)
-    correlation_id, extra = task_id, options.extra
+    correlation_id = task_id
+    extra = {} if TRANSPORT_OPTIONS.isdisjoint(options.__dict__) else options.extra
     if announce is not None:
         shown = {
             "correlation_id": correlation_id,
@@ -177,8 +179,6 @@ def encode_task(
 
 
 def _embed(options: Options) -> Mapping[str, Any]:
-    if options.link is options.link_error is options.chain is options.chord is None:
-        return _BARE
     return {
         "callbacks": _signatures(options.link),
         "errbacks": _signatures(options.link_error),
@@ -239,7 +239,13 @@ def decode_task(message: Message, accept: Collection[str]) -> TaskMessage:
             raise InvalidTaskError(f"compression is no content type: {saferepr(packing, 80)}")
         body = decompress(body, packing)
     content = loads(body, properties.content_type, properties.content_encoding, accept=accept)
-    meta, args, kwargs, embed = _parts(headers, content, properties.content_type)
+    meta: Mapping[str, Any]
+    if type(content) is list and len(content) == 3 and "task" in headers:
+        meta, (args, kwargs, embed) = headers, content
+        if embed is None:
+            embed = {}
+    else:
+        meta, args, kwargs, embed = _parts(headers, content, properties.content_type)
     name, task_id = meta.get("task"), meta.get("id")
     if type(name) is not str or not name:
         raise InvalidTaskError(f"the message names no task, but {saferepr(name, 80)}")

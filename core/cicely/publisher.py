@@ -95,22 +95,15 @@ class Publisher:
         link = self._link
         if link is None or link.pid != getpid():
             link = self._connect()
-        size = link.max_batch or len(sends)
-        if len(sends) > size:
-            for start in range(0, len(sends), size):
-                self._publish(link, sends[start : start + size], retry, policy)
-        else:
-            self._publish(link, sends, retry, policy)
+        size = link.max_batch or len(sends) or 1
+        for start in range(0, len(sends), size):
+            batch = sends if len(sends) <= size else sends[start : start + size]
+            try:
+                self._attempt(link, batch)
+            except RetryableError as error:
+                self._again(link, batch, error, retry, policy)
         if after_task_publish.receivers:
             _announce(sends)
-
-    def _publish(
-        self, link: _Link, sends: Sequence[Send], retry: bool | None, policy: Mapping[str, Any] | None
-    ) -> None:
-        try:
-            self._attempt(link, sends)
-        except RetryableError as error:
-            self._again(link, sends, error, retry, policy)
 
     def _attempt(self, link: _Link, sends: Sequence[Send]) -> None:
         for send in sends:

@@ -12,7 +12,7 @@ from .arguments import argument_check
 from .canvas.signature import Signature
 from .exceptions import MaxRetriesExceededError, Retry
 from .ports import default_app
-from .recording import stored_record
+from .recording import Recorder
 from .request import Context, RequestStack, pop, push, request_of, running_task
 from .result import AsyncResult, EagerResult
 from .retry import retry, with_autoretry
@@ -186,13 +186,14 @@ class Task(TaskHooks, Generic[P, R]):
         known = self._options
         if known is not None and known[0] == version:
             return known[1]
-        values = {name: getattr(self, name) for name in CALL_OPTIONS if not self._left_to_setting(name)}
+        values = {name: getattr(self, name) for name in CALL_OPTIONS if not self.left_to_setting(name)}
         values |= {name: getattr(self, name) for name in CARRIED}
         options = {name: value for name, value in values.items() if value is not None}
         self.__dict__["_options"] = (version, options)
         return options
 
-    def _left_to_setting(self, name: str) -> bool:
+    def left_to_setting(self, name: str) -> bool:
+        """Whether an attribute that may have the value of a setting has it."""
         if name in self.__dict__:
             return False
         return isinstance(
@@ -305,7 +306,7 @@ class Task(TaskHooks, Generic[P, R]):
             raise ValueError(f"update_state of {self.name} needs a task_id: the task runs without one here")
         if request.is_eager and not self.store_eager_result:
             return
-        self.backend.put_many([stored_record(self.app, task_id, state or "", meta, request)])
+        self.backend.put_many([Recorder(self.app).record(task_id, state or "", meta, request)])
 
     def send_event(self, type_: str, retry: bool = True, retry_policy: Any = None, **fields: Any) -> None:
         """Send a monitoring event. Without an event dispatcher, as in this version, nothing is sent."""
