@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+#: Called with what has become of a claim.
+Ended = Callable[[str], object]
+
+#: What has become of a claim that somebody else has now.
+LOST = "lost"
+GIVEN_BACK = "given back"
+SETTLED = "settled"
+
 #: Renewals in the time of one lease: two may fail before it runs out.
 RENEWALS = 3
 
@@ -32,7 +40,7 @@ class Claims:
         self._receiver = receiver
         self._lease = lease
         #: Tags and what to call when a claim has ended.
-        self._held: dict[Tag, Callable[[], object]] = {}
+        self._held: dict[Tag, Ended] = {}
         self._timed: set[Tag] = set()
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -41,8 +49,8 @@ class Claims:
     def __len__(self) -> int:
         return len(self._held)
 
-    def hold(self, delivery: Delivery, ended: Callable[[], object]) -> None:
-        """Renew the delivery's lease until it is settled; ``ended`` is called then."""
+    def hold(self, delivery: Delivery, ended: Ended) -> None:
+        """Renew the delivery's lease until the claim has ended; ``ended`` is called then."""
         with self._lock:
             self._held[delivery.tag] = ended
             if delivery.leased_until is None:
@@ -61,7 +69,7 @@ class Claims:
             refused = self._receiver.settle([settlement])
             ended = self._forget(settlement.tag)
         if ended is not None:
-            ended()
+            ended(LOST if refused else SETTLED)
         if refused:
             raise LeaseLost(refused)
 
@@ -77,7 +85,7 @@ class Claims:
             callbacks = [self._forget(tag) for tag in tags]
         for ended in callbacks:
             if ended is not None:
-                ended()
+                ended(GIVEN_BACK)
 
     def close(self) -> None:
         """Give everything back and end the thread."""
@@ -106,10 +114,10 @@ class Claims:
             logger.error("%d messages were taken over by other consumers: their lease ran out", len(lost))
         for ended in callbacks:
             if ended is not None:
-                ended()
+                ended(LOST)
         return True
 
-    def _forget(self, tag: Tag) -> Callable[[], object] | None:
+    def _forget(self, tag: Tag) -> Ended | None:
         self._timed.discard(tag)
         return self._held.pop(tag, None)
 

@@ -39,6 +39,12 @@ class Subscription:
         """Whether it must wait until something is settled."""
         return 0 < self.prefetch <= len(self.held)
 
+    def end(self, tag: Tag, state: str) -> None:
+        """A claim has ended."""
+        message = self.held.pop(tag, None)
+        if message is not None:
+            message.mark_settled(state)
+
 
 class Inbox:
     """Receives for subscriptions by queue. For one thread; messages may be settled from others."""
@@ -106,16 +112,11 @@ class Inbox:
 
     def give_back(self, subscription: Subscription) -> None:
         """Make what the subscription holds available to others."""
-        for message in list(subscription.held.values()):
-            message.mark_settled("given back")
         if self._claims is not None:
             self._claims.give_back(list(subscription.held))
 
     def close(self) -> None:
         """Give back what is held and stop receiving."""
-        for subscription in self._subscriptions():
-            for message in subscription.held.values():
-                message.mark_settled("given back")
         if self._claims is not None:
             self._claims.close()
         if self._receiver is not None:
@@ -138,7 +139,7 @@ class Inbox:
             message.ack()
         else:
             subscription.held[delivery.tag] = message
-            claims.hold(delivery, partial(subscription.held.pop, delivery.tag, None))
+            claims.hold(delivery, partial(subscription.end, delivery.tag))
         subscription.deliver(message)
 
     def _pause_and_resume(self, receiver: Receiver) -> None:

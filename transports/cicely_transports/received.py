@@ -7,8 +7,9 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from . import serialization
+from .claims import LOST
 from .compression import decompress
-from .errors import MisuseError, TransportError
+from .errors import LeaseLost, MisuseError, TransportError
 from .spi import Settlement, Verdict
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class ReceivedMessage:
 
     @property
     def acknowledged(self) -> bool:
-        """Whether the message was settled, in whatever way."""
+        """Whether the message was settled, in whatever way, or belongs to somebody else now."""
         return self._state is not None
 
     @property
@@ -138,10 +139,12 @@ class ReceivedMessage:
             log.critical("could not reject %r: %s", self.delivery_tag, exc, exc_info=True)
 
     def mark_settled(self, state: str) -> None:
-        """Somebody else has settled or given back this delivery."""
+        """The claim has ended, perhaps without this object's doing."""
         self._state = self._state or state
 
     def _settle(self, state: str, settlement: Settlement) -> None:
+        if self._state == LOST:
+            raise LeaseLost([self.delivery_tag])
         if self._state is not None:
             raise MessageStateError(f"this message was {self._state} before")
         self._claims.settle(settlement)
