@@ -148,7 +148,7 @@ def test_a_locked_file_is_waited_for_and_then_reported(
     with closing(sqlite3.connect(tmp_path / "r.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         start = time.monotonic()
-        with pytest.raises(BackendStoreError, match="locked.*timeout option"):
+        with pytest.raises(BackendStoreError, match=r"locked.*timeout option"):
             backend.put_many([item("b")])
         assert 0.1 < time.monotonic() - start < 5
         assert backend.get_many(["a"]), "readers are not kept out"
