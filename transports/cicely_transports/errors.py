@@ -35,7 +35,7 @@ class PublishTimeout(OperationalError):
     """Connecting, writing and confirming took longer than ``publish_timeout``."""
 
 
-class StorageFull(RetryableError):
+class StorageFull(OperationalError):
     """The broker has no room (disk, memory limit, queue length): nothing was stored."""
 
 
