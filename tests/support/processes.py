@@ -74,10 +74,10 @@ class Worker:
         return self.log_path.read_text("utf-8", "replace")
 
     def consumer(self) -> int | None:
-        return next((pid for pid in children(self.pid) if comm(pid) == "cicely-consumer"), None)
+        return next((pid for pid in children(self.pid) if comm(pid) == "cicely consumer"), None)
 
     def executors(self) -> list[int]:
-        return [pid for pid in children(self.pid) if comm(pid) == "cicely-executor"]
+        return [pid for pid in children(self.pid) if comm(pid) == "cicely executor"]
 
     def tree(self) -> list[int]:
         return [self.pid, *children(self.pid)]
