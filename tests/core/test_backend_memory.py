@@ -54,7 +54,7 @@ def test_the_limit_is_an_option() -> None:
     backend = MemoryBackend.from_url(f"memory://{uuid4().hex}?max_records=2", {})
     backend.put_many([item(str(number)) for number in range(5)])
     assert set(backend.get_many(list("01234"))) == {"3", "4"}
-    with pytest.raises(ImproperlyConfigured, match=rr"max_records.*>= 1"):
+    with pytest.raises(ImproperlyConfigured, match=r"max_records.*>= 1"):
         MemoryBackend.from_url("memory://?max_records=0", {})
     with pytest.raises(ImproperlyConfigured, match="did you mean 'max_records'"):
         MemoryBackend.from_url("memory://?max_record=5", {})

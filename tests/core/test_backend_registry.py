@@ -119,7 +119,7 @@ def test_what_comes_later_names_its_extra(url: str, extra: str) -> None:
 def test_a_near_name_is_told() -> None:
     with pytest.raises(ImproperlyConfigured, match="did you mean 'sqlite'"):
         open_backend("sqllite:///x.db", Conf())
-    with pytest.raises(ImproperlyConfigured, match=rr"there are: .*memory"):
+    with pytest.raises(ImproperlyConfigured, match=r"there are: .*memory"):
         open_backend("zzzzz://u:secret@h", Conf())
 
 

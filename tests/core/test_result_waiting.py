@@ -156,15 +156,14 @@ def test_then_is_called_when_the_end_is_known(app: Any, put: Callable[..., None]
 
 
 def test_aget_and_await(app: Any, put: Callable[..., None]) -> None:
-    async def main() -> tuple[Any, Any]:
+    async def main() -> list[Any]:
         loop = asyncio.get_running_loop()
         loop.call_later(0.03, put, "a", "SUCCESS", 1)
         loop.call_later(0.06, put, "b", "SUCCESS", 2)
-        return await asyncio.gather(
-            AsyncResult("b", app=app).aget(timeout=10), _awaited(AsyncResult("a", app=app))
-        )
+        both = asyncio.gather(AsyncResult("b", app=app).aget(timeout=10), _awaited(AsyncResult("a", app=app)))
+        return list(await both)
 
-    assert asyncio.run(main()) == (2, 1)
+    assert asyncio.run(main()) == [2, 1]
 
 
 async def _awaited(result: AsyncResult) -> Any:
