@@ -129,14 +129,26 @@ def test_the_end_is_told(pair: Pair) -> None:
     assert other.receive() == []
 
 
+def test_last_words_are_heard_by_one_who_tried_to_answer(pair: Pair) -> None:
+    one, other = pair
+    one.send(Stop("warm"))
+    one.flush()
+    other.send(Bye())
+    other.close()  # with the stop unread
+    one.send(Leaving())
+    assert one.receive() == [Bye()]
+    assert one.ended
+
+
 def test_sending_to_nobody_is_harmless(pair: Pair) -> None:
     one, other = pair
     other.close()
     before = open_descriptors()
     one.send(SlotUp(0, 1, (os.dup(0), os.dup(0))))
-    assert one.ended
     one.send(Leaving())
     one.flush_within(1.0)
+    assert one.receive() == []
+    assert one.ended
     assert not one.blocked
     assert open_descriptors() == before
 

@@ -81,7 +81,7 @@ class Channel:
         sock.setblocking(False)
         self._sock = sock
         self._outbox: deque[tuple[bytes, tuple[int, ...]]] = deque()
-        #: The other side has gone: nothing more comes, and what is sent is dropped.
+        #: The other side has gone and everything that it had said was received.
         self.ended = False
 
     def fileno(self) -> int:
@@ -106,7 +106,7 @@ class Channel:
         self.flush()
 
     def flush(self) -> None:
-        """Send what was kept, as far as there is room."""
+        """Send what was kept, as far as there is room. What nobody can receive any more is dropped."""
         outbox = self._outbox
         while outbox:
             data, fds = outbox[0]
@@ -117,7 +117,6 @@ class Channel:
                     return
                 if error.errno not in _GONE:
                     raise
-                self.ended = True
             outbox.popleft()
             close_all(fds)
 
@@ -142,7 +141,9 @@ class Channel:
             except BlockingIOError:
                 return messages
             except ConnectionResetError:
-                data, ancillary, flags = b"", [], 0
+                # The other side closed without having read everything. This is reported once, before the
+                # messages that it had sent.
+                continue
             if data:
                 messages.append(_decode(data, received(ancillary), flags))
             else:
