@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Generator, Mapping
 from typing import Any, ClassVar, Self
@@ -73,19 +72,26 @@ class AsyncResult(StoredResult):
         *,
         follow_parents: bool = True,
     ) -> Any:
-        """As :meth:`get`, for coroutines; ``await result`` is the same. May be used inside async tasks."""
+        """As :meth:`get`, for coroutines; ``await result`` is the same. May be used inside async tasks.
+
+        Looks again and again, in a thread, at intervals of a tenth of the wait so far, 0.1 s at most: any
+        number of coroutines may wait at once without a connection each.
+        """
         if self.ignored:
             return None
         if self._meta is None:
+            # Here and not above: an app that never awaits a result starts without loading asyncio.
+            from asyncio import sleep, to_thread
+
             start = time.monotonic()
             targets = self._targets(follow_parents and propagate)
-            with self.backend.watch(list(targets)) as watch:
-                while not self._take(targets, await asyncio.to_thread(watch.wait, 0.0), None):
-                    waited = time.monotonic() - start
-                    if timeout is not None and waited >= timeout:
-                        raise self._timed_out(timeout)
-                    pause = min(max(waited / 10, MIN_PAUSE), MAX_PAUSE)
-                    await asyncio.sleep(pause if timeout is None else min(pause, timeout - waited))
+            get_many, ids = self.backend.get_many, list(targets)
+            while not self._take(targets, await to_thread(get_many, ids), None):
+                waited = time.monotonic() - start
+                if timeout is not None and waited >= timeout:
+                    raise self._timed_out(timeout)
+                pause = min(max(waited / 10, MIN_PAUSE), MAX_PAUSE)
+                await sleep(pause if timeout is None else min(pause, timeout - waited))
         return self.maybe_throw(propagate=propagate)
 
     def __await__(self) -> Generator[Any, Any, Any]:

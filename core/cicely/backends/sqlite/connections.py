@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .schema import IS_MADE, SCHEMA
 
-MAX_IDLE = 4
+MAX_IDLE = 8
 
 
 class Connections:
