@@ -19,7 +19,7 @@ from .canvas.signature import Signature, signature
 from .clock import Clock
 from .connected import Connected
 from .current import apps
-from .definition import PendingTask, check_definition, resolve, task_from_function
+from .definition import check_definition, pending_kind, resolve, task_from_function
 from .exceptions import CicelyWarning, ImproperlyConfigured, UnknownOption
 from .loader import Loader, Packages, autodiscover
 from .naming import task_name
@@ -112,7 +112,8 @@ class Cicely(Connected):
         self._connect(Addresses(self.conf, main), self.conf, self.queues)
         self._tasks = TaskRegistry()
         self._task_base: type[AnyTask] | None = None
-        self._pending: deque[PendingTask] = deque()
+        self._pending: deque[AnyTask] = deque()
+        self._pending_kinds: dict[type[AnyTask], type[Any]] = {}
         self._lock = threading.RLock()
         self._finalized = self._finalizing = False
         apps.born(self)
@@ -191,14 +192,17 @@ class Cicely(Connected):
             raise TypeError("app.task takes one function, and options by name: @app.task(name='proj.add')")
 
         def define(function: Callable[..., Any]) -> AnyTask:
-            check_definition(options.get("base") or self.Task, function, options)
+            base = options.get("base") or self.Task
+            check_definition(base, function, options)
             if shared:
                 apps.share(lambda app: None if app is self else app.take(function, options))
-            pending = PendingTask(self, function, options)
+            if base not in self._pending_kinds:
+                self._pending_kinds[base] = pending_kind(base)
+            task: AnyTask = self._pending_kinds[base](self, function, options)
             if lazy and not self._finalized:
-                self._pending.append(pending)
-                return pending
-            return resolve(pending)
+                self._pending.append(task)
+                return task
+            return cast(AnyTask, resolve(task))
 
         return define(args[0]) if args else define
 

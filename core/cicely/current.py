@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, Protocol, TypeVar, overload
 
 from . import ports
 from .exceptions import ImproperlyConfigured
@@ -18,7 +18,10 @@ from .utils.proxy import Proxy
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-F = TypeVar("F", bound=Callable[..., Any])
+    from .task import Task
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class CurrentApp(ports.App, Protocol):
@@ -147,6 +150,14 @@ def get_current_task() -> Any:
 current_task: Any = Proxy(get_current_task)
 
 
+@overload
+def shared_task(function: Callable[P, R], /) -> Task[P, R]: ...
+
+
+@overload
+def shared_task(**options: Any) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+
+
 def shared_task(*args: Any, **options: Any) -> Any:
     """Define a task for every app, those of now and those to come: for libraries and Django apps.
 
@@ -156,9 +167,9 @@ def shared_task(*args: Any, **options: Any) -> Any:
     if len(args) > 1 or (args and not callable(args[0])):
         raise TypeError("shared_task takes one function, and options by name: @shared_task(name='proj.add')")
 
-    def define(function: F) -> F:
+    def define(function: Callable[..., Any]) -> Any:
         apps.share(lambda app: app.take(function, options))
-        return _stand_in(function, options.get("name"))  # type: ignore[return-value]  # stands in for it
+        return _stand_in(function, options.get("name"))
 
     return define(args[0]) if args else define
 

@@ -34,12 +34,13 @@ class TaskOwner(Protocol):
         """Bind and register a task."""
 
 
-class PendingTask(Task[..., Any]):
+class Pending:
     """What ``@app.task`` returns until the task is needed.
 
     The object *becomes* the task: whoever holds it holds the real one afterwards, at no cost. It is made
     late so that the base class, the annotations and the configuration which the app is given after the
-    decorator has run still count.
+    decorator has run still count. :func:`pending_kind` joins it with the class that the task is to have, so
+    that ``isinstance`` is right at all times.
     """
 
     def __init__(self, owner: TaskOwner, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
@@ -58,26 +59,37 @@ class PendingTask(Task[..., Any]):
         return repr(resolve(self))
 
 
-def _fields(task: PendingTask) -> dict[str, Any]:
+def pending_kind(base: type[Task[..., Any]]) -> type[Any]:
+    """The class of pending tasks that will be instances of ``base``."""
+    return type("PendingTask", (Pending, base), {})
+
+
+def is_pending(task: object) -> bool:
+    """Whether a task has not been made yet."""
+    return issubclass(type(task), Pending)
+
+
+def _fields(task: object) -> dict[str, Any]:
     found: dict[str, Any] = object.__getattribute__(task, "__dict__")
     return found
 
 
-def resolve(task: Task[..., Any]) -> Task[..., Any]:
+def resolve(task: Any) -> Any:
     """Make a pending task real. One that is real already is left alone. Returns it."""
-    if type(task) is not PendingTask:
+    if not is_pending(task):
         return task
     recipe = _fields(task).get("recipe")
     if recipe is not None:
         # Reading the configuration may import modules: not while others wait for the lock.
         recipe[0].conf.load()
     with _lock:
-        if type(task) is PendingTask:
+        if is_pending(task):
             _become(task)
     return task
 
 
-def _become(task: PendingTask) -> None:
+def _become(task: Any) -> None:
+    pending = type(task)
     fields = _fields(task)
     recipe = fields["recipe"]
     owner, function, options = recipe
@@ -90,7 +102,7 @@ def _become(task: PendingTask) -> None:
     try:
         owner.adopt(task)
     except BaseException:
-        object.__setattr__(task, "__class__", PendingTask)
+        object.__setattr__(task, "__class__", pending)
         fields.clear()
         fields["recipe"] = recipe
         raise
