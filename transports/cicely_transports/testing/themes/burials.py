@@ -9,6 +9,8 @@ from cicely_transports.testing.rig import Rig, bodies, bury, done, give_back
 from .base import Theme
 from .batches import numbered
 
+REASON = "Ünwanted: 'it' \"broke\"\n../badly & often -- 100%"
+
 
 class BurialTheme(Theme):
     """A message that was given up is kept until somebody decides."""
@@ -35,11 +37,11 @@ class BurialTheme(Theme):
         receiver = rig.receiver(queue)
         assert receiver.settle([give_back(rig.take_one(receiver))]) == []
         before = self.now()
-        assert receiver.settle([bury(rig.take_one(receiver), "Ünwanted: 'it' \"broke\"\nbadly")]) == []
+        assert receiver.settle([bury(rig.take_one(receiver), REASON)]) == []
         (letter,) = rig.open().dead_letters(queue)
         assert letter.message == message
         assert (letter.queue, letter.attempt) == (queue, 2)
-        assert letter.reason == "Ünwanted: 'it' \"broke\"\nbadly"
+        assert letter.reason == REASON
         assert before - 1 <= letter.died_at <= self.now() + 1
         assert letter.id
         assert isinstance(letter.id, str)
@@ -87,6 +89,17 @@ class BurialTheme(Theme):
         assert (again.message.body, again.attempt) == (b"one", 1)
         assert self.left(rig, queue) == []
         assert receiver.settle([done(again)]) == []
+
+    def test_requeued_after_its_expiry_is_delivered(self, rig: Rig) -> None:
+        queue = rig.queue()
+        due = self.now() + 0.5
+        rig.send(queue, b"one", expires_at=due)
+        receiver = rig.receiver(queue)
+        assert receiver.settle([bury(rig.take_one(receiver))]) == []
+        rig.eventually(lambda: self.now() > due, "time passes")
+        assert self.left(rig, queue) == [b"one"], "dead letters do not expire"
+        assert rig.transport.requeue_dead(queue) == 1
+        assert rig.drain(queue) == [b"one"]
 
     def test_all_are_requeued_in_order(self, rig: Rig) -> None:
         queue, _ = self.buried(rig, 4)
