@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from .errors import MisuseError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -22,8 +24,13 @@ class HasChannel(Protocol):
 
 
 def channel_of(source: Channel | HasChannel) -> Channel:
-    """The channel itself, or the default one of a connection."""
-    return source if isinstance(source, Channel) else source.default_channel
+    """The channel itself, or the default one of a connection. Raises MisuseError for anything else."""
+    if isinstance(source, Channel):
+        return source
+    channel = getattr(source, "default_channel", None)
+    if not isinstance(channel, Channel):
+        raise MisuseError(f"{source!r} is neither a channel nor a connection")
+    return channel
 
 
 class Channel:

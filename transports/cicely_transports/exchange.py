@@ -72,7 +72,7 @@ class Exchange(Entity):
             auto_delete=self.auto_delete,
             arguments=self.arguments or {},
         )
-        return Topology(exchanges=[spec])
+        return Topology(exchanges=(spec,))
 
     def declare(self, *, channel: Channel | HasChannel | None = None) -> None:
         """Make it if it is missing. Raises TopologyConflict, NotSupported."""
@@ -139,7 +139,7 @@ class binding:  # noqa: N801  # the name that users know
             return Topology()
         return Topology(
             exchanges=self.exchange.topology().exchanges,
-            bindings=[BindingSpec(self.exchange.name, queue, self.routing_key, self.arguments or {})],
+            bindings=(BindingSpec(self.exchange.name, queue, self.routing_key, self.arguments or {}),),
         )
 
     def as_dict(self, recurse: bool = False) -> dict[str, Any]:

@@ -101,6 +101,7 @@ class Producer:
         the message's properties; ``extra`` takes those that only one transport understands.
         Raises EncodeError, UnknownOption, and what Sender.publish raises.
         """
+        fields = _split(properties, extra)
         target = self.exchange if exchange is None else exchange
         name = target.name if isinstance(target, Exchange) else target
         key = self.routing_key if routing_key is None else routing_key
@@ -115,7 +116,7 @@ class Producer:
             content_type=content_type,
             content_encoding=content_encoding,
             properties={
-                **_split(properties, extra),
+                **fields,
                 "priority": priority or 0,
                 "delivery_mode": self._delivery_mode(delivery_mode, target),
                 "expiration": None if expiration is None else str(int(expiration * 1000)),

@@ -182,9 +182,9 @@ class Queue(Entity):
         own = binding(self.exchange, self.routing_key, self.binding_arguments)
         parts = [each.topology(self.name) for each in (own, *self.bindings)]
         return Topology(
-            exchanges=[spec for part in parts for spec in part.exchanges],
-            queues=[self.spec()],
-            bindings=[spec for part in parts for spec in part.bindings],
+            exchanges=tuple(spec for part in parts for spec in part.exchanges),
+            queues=(self.spec(),),
+            bindings=tuple(spec for part in parts for spec in part.bindings),
         )
 
     def declare(self, *, channel: Channel | HasChannel | None = None) -> str:
@@ -232,7 +232,7 @@ class Queue(Entity):
     ) -> None:
         """Bind it to another exchange, too. An Exchange is declared, a name must exist."""
         topology = binding(exchange, routing_key, arguments).topology(self.name)
-        declared = [] if isinstance(exchange, str) else topology.exchanges
+        declared = () if isinstance(exchange, str) else topology.exchanges
         self._to(channel).declare(Topology(exchanges=declared, bindings=topology.bindings))
 
     def unbind_from(
