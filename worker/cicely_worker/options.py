@@ -51,7 +51,7 @@ def cpu_count() -> int:
 
 def node_name(pattern: str | None, host: str | None = None) -> str:
     """The worker's name: ``celery@<host>``, or ``pattern`` with ``%h`` (host), ``%n`` (its name before the
-    dot), ``%d`` (domain) and ``%%`` filled in (wire-compat section 11). A name without ``@`` gets the host.
+    dot), ``%d`` (domain) and ``%%`` filled in (wire-compat section 11). Text without ``@`` is the host.
     """
     host = host or gethostname()
     name, _, domain = host.partition(".")
