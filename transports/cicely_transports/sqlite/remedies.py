@@ -22,9 +22,9 @@ def explain(error: sqlite3.Error, path: str) -> TransportError:
     primary = code & _PRIMARY
     if primary in _DAMAGED:
         return CorruptStore(
-            f"{path} is damaged or no SQLite database ({error}): stop what uses it and keep a copy; "
-            f"then recover what is readable with `sqlite3 {path} .recover | sqlite3 recovered.db` and put the "
-            "result in its place, or move the file away to start empty"
+            f"{path} is damaged or no SQLite database ({error}): stop what uses it and keep a copy; then "
+            f"recover what is readable with `sqlite3 {path} .recover | sqlite3 recovered.db` and put that "
+            "in its place, or move the file away to start empty"
         )
     if primary == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR_SHMSIZE:
         return StorageFull(f"no room left for {path}: nothing was stored; free disk space and try again")
