@@ -20,7 +20,7 @@ from .outcome import Outcome
 from .protocol import decode_task
 from .recording import Recorder
 from .reprs import saferepr
-from .retry import plan_retry
+from .retry import plan_retry, too_often
 
 if TYPE_CHECKING:
     from cicely_transports.spi import Delivery
@@ -97,6 +97,9 @@ def retried(app: App, records: Recorder, attempt: Attempt, answer: Retry) -> Out
     """The task is to run again; the message for that was made by ``self.retry()``, or is made here."""
     task, message, request = attempt.task, attempt.message, attempt.request
     if answer.sig is None:
+        if task.max_retries is not None and request.retries >= task.max_retries:
+            spent = answer.exc or too_often(task, request, task.max_retries)
+            return failed(app, records, attempt, spent)
         when = answer.when
         delay: dict[str, Any] = {"countdown": when} if isinstance(when, (int, float)) else {"eta": when}
         try:

@@ -48,6 +48,9 @@ NO_OPTIONS: Final = Options.of({})
 HOST: Final = socket.gethostname()
 _DELIVERY_MODES: Final = {"transient": 1, "persistent": 2, "1": 1, "2": 2, 1: 1, 2: 2}
 _BODY: Final = ("args", "kwargs", "links")
+_OWN_PROPERTIES: Final = frozenset(
+    ("correlation_id", "reply_to", "delivery_mode", "priority", "expiration")
+)
 _TEXT: Final = frozenset({str})
 _NO_LIMITS: Final[Sequence[float | None]] = [None, None]
 _BARE: Final[Mapping[str, Any]] = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
@@ -149,12 +152,12 @@ def encode_task(
             **extra,
         }
         announce(headers, body, shown)
-        correlation_id = shown.pop("correlation_id", task_id)
-        reply_to = shown.pop("reply_to", reply_to)
-        delivery_mode = shown.pop("delivery_mode", delivery_mode)
-        priority = shown.pop("priority", None) or 0
-        expiration = shown.pop("expiration", None)
-        extra = shown
+        correlation_id = shown.get("correlation_id", task_id)
+        reply_to = shown.get("reply_to", reply_to)
+        delivery_mode = shown.get("delivery_mode", delivery_mode)
+        priority = shown.get("priority") or 0
+        expiration = shown.get("expiration")
+        extra = {key: value for key, value in shown.items() if key not in _OWN_PROPERTIES}
     try:
         encoded = dumps(body, serializer, roots=_BODY)
     except EncodeError as exc:

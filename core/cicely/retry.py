@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from .exceptions import MaxRetriesExceededError, Reject, Retry, TaskPredicate
+from .reprs import saferepr
 from .sending import prepare
 
 if TYPE_CHECKING:
@@ -75,11 +76,17 @@ def retry(
         raise exc or _handled() or Retry("Task can be retried")
     most = task.max_retries if max_retries is None else max_retries
     if most is not None and request.retries >= most:
-        raise exc or _too_often(task, request, most)
+        raise exc or too_often(task, request, most)
     exc = exc or _handled()
     if countdown is None and eta is None:
         countdown = task.default_retry_delay
-    answer = Retry(exc=exc, when=countdown if eta is None else _moment(eta), is_eager=request.is_eager)
+    answer = Retry(
+        exc=None if exc is None else saferepr(exc, 1000),
+        when=countdown if eta is None else _moment(eta),
+        is_eager=request.is_eager,
+    )
+    # Set afterwards: the constructor takes the repr of an exception, which may fail.
+    answer.exc = exc
     try:
         send = plan_retry(
             app, task, request, args=args, kwargs=kwargs, countdown=countdown, eta=eta, options=options
@@ -103,7 +110,8 @@ def _handled() -> Exception | None:
     return current if isinstance(current, Exception) else None
 
 
-def _too_often(task: TaskLike, request: Context, most: int) -> MaxRetriesExceededError:
+def too_often(task: TaskLike, request: Context, most: int) -> MaxRetriesExceededError:
+    """The error for a task without retries left."""
     return MaxRetriesExceededError(
         f"{task.name}[{request.id}] was retried {most} times, which is its max_retries",
         task_args=request.args,
