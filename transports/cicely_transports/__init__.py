@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from .channel import Channel as Channel
     from .connection import Connection as Connection
     from .consumer import Consumer as Consumer
     from .exchange import Exchange as Exchange
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 #: The module of each exported name.
 _EXPORTS = {
     "BrokerURL": "url",
+    "Channel": "channel",
     "Connection": "connection",
     "ConnectionPool": "pools",
     "Consumer": "consumer",
