@@ -189,6 +189,30 @@ backend.close()
     assert said[1] == "['a', 'c']"
 
 
+def test_a_watch_from_before_a_fork_gets_a_connection_of_its_own(tmp_path: Path) -> None:
+    script = """
+import os, sys
+from cicely.backends.sqlite import SQLiteBackend
+from cicely.backends.spi import StoredRecord
+backend = SQLiteBackend(sys.argv[1])
+watch = backend.watch(["a"])
+watch.wait(0.0)
+parents, _ = watch._held
+if os.fork() == 0:
+    backend.put_many([StoredRecord("a", "SUCCESS", b"x")])
+    seen = watch.wait(5.0)
+    own, _ = watch._held
+    watch.close()
+    backend.close()
+    os._exit(0 if seen == {"a": b"x"} and own is not parents else 1)
+_, status = os.wait()
+sys.exit(os.waitstatus_to_exitcode(status) or (watch.wait(5.0) != {"a": b"x"}))
+"""
+    command = [sys.executable, "-c", script, str(tmp_path / "r.db")]
+    done = subprocess.run(command, capture_output=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_old_records_make_room_as_new_ones_come(make: Callable[..., SQLiteBackend], tmp_path: Path) -> None:
     clock = Clock()
     backend = make(clock=clock)
@@ -241,6 +265,7 @@ def test_a_file_that_was_removed_while_closed_is_made_anew(
     assert list(backend.get_many(["a", "b"])) == ["b"]
 
 
+@pytest.mark.alone
 def test_wake_up_is_quick(make: Callable[..., SQLiteBackend]) -> None:
     """The median of twenty waits of up to 60 ms: under 10 ms from commit to return."""
     backend, other = make(), make()
