@@ -135,7 +135,7 @@ class FaultTheme(Theme):
         self, rig: Rig, proxy: FaultProxy, open_proxied: OpenTransport
     ) -> None:
         queue, transport = rig.queue(), open_proxied()
-        receiver = rig.receiver(queue, transport=transport)
+        receiver = rig.receiver(queue, lease=self.lease * 3, transport=transport)
         rig.nothing(receiver)
         proxy.stall()
         rig.send(queue, b"one")
