@@ -190,12 +190,13 @@ class Execution:
         if signals.task_revoked.receivers:
             request = request_of_message(attempt.message, delivery, self.hostname, task, self.eager)
             signals.task_revoked.send(task, request=request, terminated=False, signum=None, expired=True)
-        error = TaskRevokedError("expired")
+        error = attempt.retval = TaskRevokedError("expired")
         return self.abandon(
             delivery, error=error, state=states.REVOKED, verdict=Verdict.DONE, reason="expired"
         )
 
     def _refuse(self, attempt: Attempt, error: Exception, reason: str) -> Outcome:
+        attempt.retval = error
         return self.abandon(
             attempt.delivery, error=error, state=states.FAILURE, verdict=Verdict.DEAD, reason=reason
         )
@@ -216,6 +217,7 @@ class Execution:
                 traceback=exc.__traceback__,
                 einfo=einfo,
             )
+        attempt.retval = exc
         reason = f"internal error: {saferepr(exc, 200)}"
         return self.abandon(
             attempt.delivery, error=exc, state=states.FAILURE, verdict=Verdict.DEAD, reason=reason

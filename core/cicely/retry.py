@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from cicely_transports.serialization import registry
+
 from .exceptions import MaxRetriesExceededError, Reject, Retry, TaskPredicate
 from .reprs import saferepr
 from .sending import prepare
@@ -42,18 +44,28 @@ def plan_retry(
         countdown = task.default_retry_delay
     given = {name: value for name, value in request.as_execution_options().items() if value is not None}
     given["parent_id"] = request.id
+    if request.message_properties is not None:
+        given["serializer"] = _serializer(request.message_properties.content_type)
+    if args is None and kwargs is None:
+        # The caller may have hidden a secret with these.
+        given.update(argsrepr=request.argsrepr, kwargsrepr=request.kwargsrepr)
     given.update(options or {})
     given.update(retries=request.retries + 1, countdown=countdown, eta=eta)
     rerouted = options and not options.keys().isdisjoint(("queue", "exchange", "routing_key"))
     _, send, _ = prepare(
         app,
         task.name,
-        request.args if args is None else args,
+        tuple(request.args if args is None else args),
         request.kwargs if kwargs is None else kwargs,
         given,
         to=None if rerouted or request.queue is None else ("", request.queue),
     )
     return send
+
+
+def _serializer(content_type: str) -> str | None:
+    """What the message was written in: its arguments may not fit into anything else."""
+    return next((name for name in registry.names() if registry.content_type(name) == content_type), None)
 
 
 def retry(
