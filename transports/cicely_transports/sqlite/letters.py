@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from cicely_transports.envelope import decode_message
 from cicely_transports.spi import DeadLetter
 
 from .claiming import with_bodies
+from .clearing import in_chunks
 from .connections import Connections
 from .schema import DEAD, FRESH
 
@@ -18,10 +17,8 @@ _READ = (
     f"SELECT attempt, visible_at, id, reason, head, body FROM cicely_message WHERE {_OF_QUEUE} "
     "{} ORDER BY visible_at, id LIMIT ?"
 )
-_REVIVE = (
-    f"UPDATE cicely_message SET lane = {FRESH}, attempt = 0, visible_at = ?, reason = NULL WHERE {_OF_QUEUE}"
-)
-_DROP = f"DELETE FROM cicely_message WHERE {_OF_QUEUE}"
+_REVIVE = f"UPDATE cicely_message SET lane = {FRESH}, attempt = 0, visible_at = ?, reason = NULL"
+_DROP = "DELETE FROM cicely_message"
 _BY_ID = " AND id = ?"
 
 
@@ -52,21 +49,20 @@ class LetterTable:
 
     def move(self, queue: str, ids: Sequence[str] | None, now: float) -> int:
         """Letters back into their queue, from the start. Returns how many."""
-        return self._change(_REVIVE, (now, queue), ids)
+        return self._change(_REVIVE, (now,), queue, ids)
 
     def drop(self, queue: str, ids: Sequence[str] | None) -> int:
         """Forget letters. Returns how many."""
-        return self._change(_DROP, (queue,), ids)
+        return self._change(_DROP, (), queue, ids)
 
-    def _change(self, sql: str, values: tuple[Any, ...], ids: Sequence[str] | None) -> int:
+    def _change(self, sql: str, new: tuple[float, ...], queue: str, ids: Sequence[str] | None) -> int:
+        if ids is None:
+            return in_chunks(self._connections, sql, _OF_QUEUE, (queue,), new=new)
+        values = [(*new, queue, number) for number in _numbers(ids)]
+        if not values:
+            return 0
         with self._connections.writing() as connection:
-            if ids is None:
-                return connection.execute(sql, values).rowcount
-            return _count(connection, sql + _BY_ID, [(*values, number) for number in _numbers(ids)])
-
-
-def _count(connection: sqlite3.Connection, sql: str, values: Sequence[tuple[Any, ...]]) -> int:
-    return connection.executemany(sql, values).rowcount if values else 0
+            return connection.executemany(f"{sql} WHERE {_OF_QUEUE}{_BY_ID}", values).rowcount
 
 
 def _numbers(ids: Iterable[str]) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from cicely_transports.envelope import Claimed, decode_deliveries, encode_head
 from cicely_transports.spi import Capabilities, DeadLetter, Delivery, QueueSize, Settlement, Tag
@@ -13,6 +14,7 @@ from cicely_transports.topology import BindingSpec, ExchangeSpec
 
 from .bindings import BindingTable
 from .claiming import next_times, sweep, take
+from .clearing import in_chunks
 from .connections import Connections
 from .letters import LetterTable
 from .schema import FRESH, INLINE_BODY
@@ -51,7 +53,7 @@ class SQLiteStore(Store):
         synchronous: str = "normal",
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._connections = Connections(path, timeout=timeout, synchronous=synchronous)
+        self._connections = Connections(str(Path(path).absolute()), timeout=timeout, synchronous=synchronous)
         self._bindings = BindingTable(self._connections)
         self._letters = LetterTable(self._connections)
         self._watch = Watch(self._connections, clock)
@@ -131,9 +133,8 @@ class SQLiteStore(Store):
         """Remove bindings, queues with all they hold, exchanges."""
         with self._connections.writing() as connection:
             self._bindings.remove(connection, bindings=bindings, queues=queues, exchanges=exchanges)
-            connection.executemany(
-                "DELETE FROM cicely_message WHERE queue = ?", [(queue,) for queue in queues]
-            )
+        for queue in queues:
+            in_chunks(self._connections, "DELETE FROM cicely_message", "queue = ?", (queue,))
 
     def bindings(self) -> Bindings:
         """Exchanges and bindings of all processes."""
@@ -149,12 +150,8 @@ class SQLiteStore(Store):
 
     def purge(self, queue: str, *, now: float) -> int:
         """Drop what is not claimed."""
-        with self._connections.writing() as connection:
-            return connection.execute(
-                "DELETE FROM cicely_message WHERE queue = ? AND lane IN (0, 1) "
-                "AND (token IS NULL OR visible_at <= ?)",
-                (queue, now),
-            ).rowcount
+        where = "queue = ? AND lane IN (0, 1) AND (token IS NULL OR visible_at <= ?)"
+        return in_chunks(self._connections, "DELETE FROM cicely_message", where, (queue, now))
 
     def dead(self, queue: str, *, limit: int | None, ids: Sequence[str] | None) -> list[DeadLetter]:
         """Dead letters, oldest first."""
