@@ -40,8 +40,9 @@ PACKET = 65536
 UNLIMITED = 1 << 30
 
 _ROOM = room_for(1)
-_NOWAIT = socket.MSG_DONTWAIT
-_CUT = socket.MSG_TRUNC | socket.MSG_CTRUNC
+# plain integers: the operators of flags are Python code, and run for every frame
+_NOWAIT = int(socket.MSG_DONTWAIT)
+_CUT = int(socket.MSG_TRUNC | socket.MSG_CTRUNC)
 _SIZE = struct.Struct("<Q")
 _LENGTH = struct.Struct("<I")
 _ATTACHED = 1 << 31

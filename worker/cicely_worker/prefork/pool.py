@@ -145,13 +145,16 @@ class PreforkPool(Pool):
         reports, self._reports = self._reports, []
         channel, by_fd = self._channel, self._by_fd
         orders: list[How] = []
+        told = False
         for fd, _ in self._ready.poll(0):
             if fd in by_fd:
                 self._collect(by_fd[fd], reports)
-            elif fd == channel.fileno():
-                orders = self._obey(reports)
+            elif fd == self._waker[0]:
+                os.read(fd, 4096)
             else:
-                os.read(self._waker[0], 4096)
+                told = True
+        if told:
+            orders = self._obey(reports)  # last: it changes whom the descriptors belong to
         if channel.blocked:
             channel.flush()
         for how in orders:

@@ -119,7 +119,8 @@ class Supervisor:
             self._on_signal(number)
         dead = processes.reap()  # before listening: what the dead have said last is heard first
         self._listen()
-        for pid, status in dead:
+        # the consumer last: what follows its death is about executors that are not yet reaped
+        for pid, status in sorted(dead, key=lambda death: death[0] == self._consumer_pid):
             self._on_death(pid, status)
         self._do_what_is_due(time.monotonic())
 
