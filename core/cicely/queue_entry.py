@@ -2,54 +2,35 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from copy import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self, cast
 
-from cicely_transports.near import did_you_mean
-from cicely_transports.topology import BindingSpec, ExchangeSpec, ExchangeType, QueueSpec
+from cicely_transports.errors import UnknownOption
+from cicely_transports.topology import BindingSpec, ExchangeSpec, ExchangeType, QueueSpec, Topology
 
 from .exceptions import ImproperlyConfigured
 
 if TYPE_CHECKING:
-    from .settings.settings import Settings
+    from cicely_transports.queue import Queue
 
-#: Keys of a queue's dict (Celery's ``Queue.from_dict``), by the field of QueueSpec that they give.
-_QUEUE_FIELDS = {
-    "durable": "durable",
-    "queue_durable": "durable",
-    "exclusive": "exclusive",
-    "auto_delete": "auto_delete",
-    "queue_auto_delete": "auto_delete",
-    "expires": "expires",
-    "message_ttl": "message_ttl",
-    "max_length": "max_length",
-    "max_length_bytes": "max_length_bytes",
-    "max_priority": "max_priority",
-    "queue_arguments": "arguments",
-}
-_EXCHANGE_FIELDS = {
-    "exchange_durable": "durable",
-    "exchange_auto_delete": "auto_delete",
-    "exchange_arguments": "arguments",
-}
-_OTHER_KEYS = ("exchange", "exchange_type", "routing_key", "binding_key", "binding_arguments", "alias")
-_DICT_KEYS = (*_QUEUE_FIELDS, *_EXCHANGE_FIELDS, *_OTHER_KEYS)
+    from .settings.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class QueueEntry:
     """A queue, the exchange that messages for it are sent to, and the key they carry.
 
-    ``alias`` is set for broadcasts: the name that routes use, while every consumer has a queue of its own.
-    ``delivery_mode``: that of messages which do not say it.
+    ``topology`` is what must exist for the queue to be consumed from. ``alias`` is set for broadcasts: the
+    name that routes use, while every consumer has a queue of its own. ``delivery_mode``: that of messages
+    which do not say it.
     """
 
     spec: QueueSpec
     exchange: ExchangeSpec
     routing_key: str
-    bindings: tuple[BindingSpec, ...]
+    topology: Topology
     alias: str | None = None
     delivery_mode: int | None = None
 
@@ -107,7 +88,9 @@ class Defaults:
         # Quorum queues have no x-max-priority.
         highest = self.max_priority if queue_type == "classic" else None
         spec = QueueSpec(name, max_priority=highest, arguments=arguments)
-        return QueueEntry(spec, exchange, key, (BindingSpec(exchange.name, name, key),))
+        return QueueEntry(
+            spec, exchange, key, Topology((exchange,), (spec,), (BindingSpec(exchange.name, name, key),))
+        )
 
 
 def entries(queues: Any, defaults: Defaults) -> list[QueueEntry]:
@@ -124,118 +107,54 @@ def entries(queues: Any, defaults: Defaults) -> list[QueueEntry]:
 
 
 def _entry(item: Any, defaults: Defaults) -> QueueEntry:
-    if isinstance(item, str):
-        return _from_dict(item, {}, defaults)
-    if isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str):
-        name, options = item
-        if isinstance(options, Mapping):
-            return _from_dict(name, options, defaults)
-        item = options
     if isinstance(item, QueueEntry):
         return item
-    if isinstance(getattr(item, "name", None), str):
-        return _from_object(item, defaults)
+    return _from_queue(_queue_of(item), defaults)
+
+
+def _queue_of(item: Any) -> Queue:
+    from cicely_transports.queue import Queue
+
+    if isinstance(item, str):
+        return Queue(item)
+    if isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str):
+        name, options = item
+        if options is None or isinstance(options, Mapping):
+            try:
+                return Queue.from_dict(name, **(options or {}))
+            except UnknownOption as exc:
+                raise ImproperlyConfigured(f"task_queues: {exc}") from exc
+        item = options
+    if isinstance(item, Queue):
+        return item
     raise ImproperlyConfigured(
-        f"task_queues takes names, Queue objects or a dict of options by name, not {type(item).__name__}"
+        "task_queues takes names, cicely_transports.Queue objects, or a dict of options by name, "
+        f"not {type(item).__module__}.{type(item).__name__}"
     )
 
 
-@dataclass(slots=True)
-class _Parts:
-    """A queue as one of the forms describes it."""
+def _from_queue(queue: Queue, defaults: Defaults) -> QueueEntry:
+    from cicely_transports.exchange import Exchange
 
-    name: str
-    spec: dict[str, Any]
-    exchange: ExchangeSpec | None
-    routing_key: str | None
-    binding_arguments: Mapping[str, Any] = field(default_factory=dict)
-    more_bindings: tuple[BindingSpec, ...] = ()
-    alias: str | None = None
-    delivery_mode: int | None = None
-
-    def entry(self, defaults: Defaults) -> QueueEntry:
-        given = {name: value for name, value in self.spec.items() if value is not None}
-        arguments = dict(given.pop("arguments", None) or {})
-        if defaults.max_priority is not None and "x-max-priority" not in arguments:
-            given.setdefault("max_priority", defaults.max_priority)
-        spec = QueueSpec(self.name, **given, arguments=arguments)
-        exchange = self.exchange or defaults.default_exchange()
-        key = self.routing_key or ("" if self.alias else defaults.key_for(self.alias or self.name))
-        bindings = self.more_bindings
-        if exchange.name and not bindings:
-            bindings = (BindingSpec(exchange.name, self.name, key, self.binding_arguments),)
-        return QueueEntry(spec, exchange, key, bindings, self.alias, self.delivery_mode)
-
-
-def _from_dict(name: str, options: Mapping[str, Any], defaults: Defaults) -> QueueEntry:
-    for key in options:
-        if key not in _DICT_KEYS:
-            raise ImproperlyConfigured(
-                f"task_queues[{name!r}] has no option {key!r}{did_you_mean(key, _DICT_KEYS)}"
-            )
-    exchange = options.get("exchange")
-    if exchange is not None and not isinstance(exchange, str):
-        spec = _exchange_of(exchange)
-    elif exchange is None and "exchange_type" not in options:
-        spec = None
-    else:
-        given = {_EXCHANGE_FIELDS[key]: options[key] for key in _EXCHANGE_FIELDS if key in options}
-        spec = ExchangeSpec(
-            name if exchange is None else exchange, options.get("exchange_type") or "direct", **given
+    queue = copy(queue)
+    if not queue.exchange.name:
+        queue.exchange = Exchange(
+            defaults.exchange, defaults.exchange_type, delivery_mode=queue.exchange.delivery_mode
         )
-    return _Parts(
-        name,
-        {_QUEUE_FIELDS[key]: options[key] for key in _QUEUE_FIELDS if key in options},
+    if not queue.routing_key and queue.exchange.type != "fanout":
+        queue.routing_key = defaults.key_for(queue.name)
+    spec = queue.spec()
+    if spec.max_priority is None and spec.arguments.get("x-queue-type") != "quorum":
+        queue.max_priority = defaults.max_priority
+        spec = queue.spec()
+    declared = queue.exchange.topology().exchanges
+    return QueueEntry(
         spec,
-        options.get("binding_key") or options.get("routing_key"),
-        options.get("binding_arguments") or {},
-        alias=options.get("alias"),
-    ).entry(defaults)
-
-
-def _from_object(queue: Any, defaults: Defaults) -> QueueEntry:
-    """From a ``Queue`` of the comfortable API, or anything with its attributes."""
-    exchange = _exchange_of(getattr(queue, "exchange", None))
-    alias = getattr(queue, "alias", None)
-    name = queue.name or (f"bcast.{uuid.uuid4()}" if alias else "")
-    more = []
-    for bound in getattr(queue, "bindings", None) or ():
-        spec = _exchange_of(bound.exchange)
-        if spec is not None:
-            more.append(BindingSpec(spec.name, name, bound.routing_key or "", bound.arguments or {}))
-    fields = (
-        "durable",
-        "exclusive",
-        "auto_delete",
-        "expires",
-        "message_ttl",
-        "max_length",
-        "max_length_bytes",
-    )
-    spec_fields = {attribute: getattr(queue, attribute, None) for attribute in (*fields, "max_priority")}
-    return _Parts(
-        name,
-        {**spec_fields, "arguments": getattr(queue, "queue_arguments", None)},
-        exchange,
-        getattr(queue, "routing_key", None),
-        getattr(queue, "binding_arguments", None) or {},
-        tuple(more),
-        alias,
-        getattr(getattr(queue, "exchange", None), "delivery_mode", None),
-    ).entry(defaults)
-
-
-def _exchange_of(exchange: Any) -> ExchangeSpec | None:
-    if exchange is None or isinstance(exchange, ExchangeSpec):
-        return exchange
-    if isinstance(exchange, str):
-        return ExchangeSpec(exchange) if exchange else None
-    if not exchange.name:
-        return None
-    return ExchangeSpec(
-        exchange.name,
-        exchange.type or "direct",
-        bool(getattr(exchange, "durable", True)),
-        bool(getattr(exchange, "auto_delete", False)),
-        getattr(exchange, "arguments", None) or {},
+        declared[0]
+        if declared
+        else ExchangeSpec(queue.exchange.name, cast(ExchangeType, queue.exchange.type)),
+        queue.routing_key,
+        queue.topology(),
+        queue.alias,
+        queue.exchange.delivery_mode,
     )

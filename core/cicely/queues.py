@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
 from cicely_transports.near import did_you_mean, near
 from cicely_transports.topology import BindingSpec, ExchangeSpec, QueueSpec, Topology
@@ -15,8 +15,6 @@ from cicely_transports.topology import BindingSpec, ExchangeSpec, QueueSpec, Top
 from .exceptions import CicelyWarning, QueueNotFound
 from .queue_entry import Defaults, QueueEntry, entries
 from .settings.settings import Settings
-
-_NOTHING: Final = Topology()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,21 +151,15 @@ class Queues(Mapping[str, QueueEntry]):
 def _joined(found: Iterable[QueueEntry], publishing: bool) -> Topology:
     exchanges: dict[str, ExchangeSpec] = {}
     queues: dict[str, QueueSpec] = {}
-    bindings: dict[BindingKey, BindingSpec] = {}
+    bindings: dict[tuple[str, str, str, str], BindingSpec] = {}
     for entry in found:
-        if entry.exchange.name:
-            exchanges[entry.exchange.name] = entry.exchange
+        exchanges |= {spec.name: spec for spec in entry.topology.exchanges}
         if publishing and entry.alias is not None:
             continue
-        queues[entry.name] = entry.spec
-        for binding in entry.bindings:
+        queues |= {spec.name: spec for spec in entry.topology.queues}
+        for binding in entry.topology.bindings:
             bindings[binding.exchange, binding.queue, binding.routing_key, repr(binding.arguments)] = binding
-    if not (exchanges or queues):
-        return _NOTHING
     return Topology(tuple(exchanges.values()), tuple(queues.values()), tuple(bindings.values()))
-
-
-BindingKey = tuple[str, str, str, str]
 
 
 def names_of(text: str | Iterable[Any] | None) -> list[str]:

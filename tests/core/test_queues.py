@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -9,25 +8,9 @@ import pytest
 from cicely.exceptions import CicelyWarning, ImproperlyConfigured, QueueNotFound
 from cicely.queues import Queues, names_of
 from cicely.settings import Settings
+from cicely_transports import Exchange, Queue
+from cicely_transports.common import Broadcast
 from cicely_transports.topology import BindingSpec, ExchangeSpec, QueueSpec, Topology
-
-
-@dataclass
-class ExchangeLike:
-    name: str
-    type: str = "direct"
-    delivery_mode: int | None = None
-
-
-@dataclass
-class QueueLike:
-    name: str
-    exchange: Any = None
-    routing_key: str = ""
-    queue_arguments: dict[str, Any] = field(default_factory=dict)
-    max_priority: int | None = None
-    auto_delete: bool = False
-    alias: str | None = None
 
 
 def queues(**settings: Any) -> Queues:
@@ -53,11 +36,11 @@ def test_default_queue_takes_its_settings() -> None:
         task_default_queue_type="quorum",
     ).default
     assert entry.exchange == ExchangeSpec("tasks", "topic")
-    assert entry.bindings == (BindingSpec("tasks", "main", "task.main"),)
+    assert entry.topology.bindings == (BindingSpec("tasks", "main", "task.main"),)
     assert entry.spec.arguments == {"x-queue-type": "quorum"}
 
 
-@pytest.mark.parametrize("value", ["a, b", ["a", "b"], {"a": {}, "b": {}}, (QueueLike("a"), QueueLike("b"))])
+@pytest.mark.parametrize("value", ["a, b", ["a", "b"], {"a": {}, "b": {}}, (Queue("a"), Queue("b"))])
 def test_forms_of_task_queues(value: Any) -> None:
     known = queues(task_queues=value)
     assert list(known) == ["a", "b"]
@@ -82,7 +65,7 @@ def test_dict_options() -> None:
     )
     entry = known["video"]
     assert entry.exchange == ExchangeSpec("media", "topic", durable=False)
-    assert entry.bindings == (BindingSpec("media", "video", "media.#"),)
+    assert entry.topology.bindings == (BindingSpec("media", "video", "media.#"),)
     assert entry.spec == QueueSpec(
         "video", durable=False, expires=60, max_priority=5, arguments={"x-single-active-consumer": True}
     )
@@ -91,21 +74,21 @@ def test_dict_options() -> None:
 def test_unknown_dict_option_gives_the_near_one() -> None:
     with pytest.raises(
         ImproperlyConfigured,
-        match=r"task_queues\['a'\] has no option 'routing_kye'; did you mean 'routing_key'",
+        match=r"queue 'a' has no option 'routing_kye'; did you mean 'routing_key'",
     ):
         list(queues(task_queues={"a": {"routing_kye": "x"}}))
-    with pytest.raises(ImproperlyConfigured, match="not int"):
+    with pytest.raises(ImproperlyConfigured, match=r"not builtins\.int"):
         list(queues(task_queues=[1]))
 
 
 def test_queue_objects() -> None:
     known = queues(
-        task_queues=[QueueLike("q", ExchangeLike("x", "topic", 1), "a.#", {"k": 1}, max_priority=3)],
+        task_queues=[Queue("q", Exchange("x", "topic", delivery_mode=1), "a.#", max_priority=3)],
         task_queue_max_priority=9,
     )
     entry = known["q"]
     assert entry.exchange == ExchangeSpec("x", "topic")
-    assert entry.spec == QueueSpec("q", max_priority=3, arguments={"k": 1})
+    assert entry.spec == QueueSpec("q", max_priority=3)
     assert entry.delivery_mode == 1
     assert known["new"].spec.max_priority == 9
 
@@ -114,7 +97,7 @@ def test_missing_queue_is_made_with_an_exchange_of_its_own() -> None:
     known = queues(task_create_missing_queue_exchange_type="topic", task_create_missing_queue_type="quorum")
     entry = known["fresh"]
     assert entry.exchange == ExchangeSpec("fresh", "topic")
-    assert entry.bindings == (BindingSpec("fresh", "fresh", "fresh"),)
+    assert entry.topology.bindings == (BindingSpec("fresh", "fresh", "fresh"),)
     assert entry.spec.arguments == {"x-queue-type": "quorum"}
     assert known["fresh"] is entry
     assert "fresh" not in known
@@ -150,19 +133,35 @@ def test_select_and_deselect() -> None:
 
 
 def test_broadcast() -> None:
-    known = queues(
-        task_queues=[
-            QueueLike("bcast.1", ExchangeLike("everybody", "fanout"), auto_delete=True, alias="everybody")
-        ]
-    )
+    known = queues(task_queues=[Broadcast("everybody")])
     assert list(known) == ["everybody"]
-    assert known.select(["everybody"]) == ["bcast.1"]
-    consuming = known.topology(["bcast.1"])
-    assert consuming.queues == (QueueSpec("bcast.1", auto_delete=True),)
-    assert consuming.bindings == (BindingSpec("everybody", "bcast.1", ""),)
+    (name,) = known.select(["everybody"])
+    assert name.startswith("bcast.")
+    consuming = known.topology([name])
+    assert [spec.name for spec in consuming.queues] == [name]
+    assert consuming.bindings == (BindingSpec("everybody", name, ""),)
     publishing = known.topology(["everybody"], publishing=True)
     assert publishing == Topology((ExchangeSpec("everybody", "fanout"),))
     assert known.topology_of("everybody", "") == publishing
+
+
+def test_every_worker_has_a_broadcast_of_its_own() -> None:
+    names = [queues(task_queues=[Broadcast("everybody")]).select()[0] for _ in range(2)]
+    assert len(set(names)) == 2
+
+
+def test_more_bindings_and_rabbitmq_arguments() -> None:
+    queue = Queue(
+        "q",
+        Exchange("x", "topic"),
+        "a",
+        bindings=[Exchange("y").binding("b")],
+        queue_arguments={"x-max-priority": 4},
+    )
+    known = queues(task_queues=[queue], task_queue_max_priority=9)
+    assert known["q"].spec == QueueSpec("q", max_priority=4)
+    assert known["q"].topology.bindings == (BindingSpec("x", "q", "a"), BindingSpec("y", "q", "b"))
+    assert queue.max_priority is None
 
 
 def test_topology_of_a_destination() -> None:
