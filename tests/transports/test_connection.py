@@ -91,6 +91,22 @@ def test_unknown_keywords_and_options() -> None:
         Connection("memory://", transport_options={"nonsense": 1}).connect()
 
 
+def test_several_urls() -> None:
+    expected = "redis://:**@a;redis://:**@b"
+    assert Connection(["redis://:x@a", "redis://:x@b"]).as_uri() == expected
+    assert Connection("redis://a", password="x", alternates=["redis://b"]).as_uri() == expected
+    assert Connection("redis://a;redis://b").info()["alternates"] == ["redis://b"]
+    with pytest.raises(InvalidURL, match="no failover"):
+        Connection("memory://a;memory://b").connect()
+    with pytest.raises(InvalidURL, match="no option 'failover'"):
+        Connection("memory://a", failover_strategy="shuffle").connect()
+
+
+def test_exchange_types(memory: Connection) -> None:
+    assert memory.supports_exchange_type("topic")
+    assert not memory.supports_exchange_type("x-delayed-message")
+
+
 def test_clone_reaches_the_same_broker(connection: Connection) -> None:
     queue = connection.SimpleQueue("q")
     queue.put({"a": 1}, serializer="json")

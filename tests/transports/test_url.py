@@ -141,3 +141,14 @@ def test_text_round_trip(
 ) -> None:
     url = BrokerURL("redis", username, password, host, port if host else None, path, query)
     assert parse_url(url.text) == url
+
+
+@given(st.text(alphabet="ab:/@;?&=%[],. 19é+") | st.text())
+def test_any_text_is_a_url_or_an_error(text: str) -> None:
+    for candidate in (text, f"redis://{text}"):
+        mask(candidate)
+        try:
+            parsed = parse_url(candidate)
+        except InvalidURL:
+            continue
+        assert parse_url(parsed.text) == parsed

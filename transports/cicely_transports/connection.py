@@ -40,8 +40,9 @@ class Connection:
 
     ``hostname`` is a URL, a list of URLs for a driver with failover, or the host of the scheme
     ``transport``. ``userid``, ``password``, ``virtual_host``, ``port`` replace parts of the URL.
-    ``transport_options`` are the driver's, also ``ssl``, ``connect_timeout``, ``heartbeat`` and
-    ``login_method`` when given. ``lease``: seconds that a message stays out of reach of others if this
+    ``alternates`` are more URLs to try. ``transport_options`` are the driver's, also ``ssl``,
+    ``connect_timeout``, ``heartbeat``, ``login_method`` and ``failover_strategy`` (its option
+    ``failover``) when given. ``lease``: seconds that a message stays out of reach of others if this
     process dies with it. Raises InvalidURL, UnknownTransport and MissingDependency on first use.
     """
 
@@ -59,14 +60,16 @@ class Connection:
         connect_timeout: float | None = None,
         heartbeat: float | None = None,
         login_method: str | None = None,
-        failover_strategy: str = "round-robin",
+        failover_strategy: str | None = None,
+        alternates: Sequence[str | BrokerURL] = (),
         lease: float = DEFAULT_LEASE,
         **unknown: Any,
     ) -> None:
         reject_unknown("Connection()", unknown, [*Connection.__init__.__annotations__])
         parts: dict[str, Any] = {"username": userid, "password": password, "path": virtual_host, "port": port}
         given = {name: value for name, value in parts.items() if value is not None}
-        self._urls = [replace(url, **given) for url in _urls(hostname, transport)]
+        urls: list[BrokerURL] = [*_urls(hostname, transport), *(parse_urls(alternates) if alternates else ())]
+        self._urls: list[BrokerURL] = [replace(url, **given) for url in urls]
         self._transport_name = transport
         self.transport_options = dict(transport_options or {})
         self.ssl = ssl
@@ -106,6 +109,10 @@ class Connection:
         return ()
 
     recoverable_channel_errors = channel_errors
+
+    def supports_exchange_type(self, exchange_type: str) -> bool:
+        """Whether the transport has exchanges of this type."""
+        return exchange_type in self.transport.capabilities.exchange_types
 
     def connect(self) -> Transport:
         """Reach the broker once. Raises OperationalError."""
@@ -291,7 +298,7 @@ class Connection:
             "login_method": self.login_method,
             "uri_prefix": None,
             "heartbeat": self.heartbeat or 0,
-            "failover_strategy": self.failover_strategy,
+            "failover_strategy": self.failover_strategy or "round-robin",
             "alternates": [url.safe for url in self._urls[1:]],
         }
 
@@ -313,6 +320,8 @@ class Connection:
     def _open(self) -> Transport:
         names = ("ssl", "connect_timeout", "heartbeat", "login_method")
         more = {name: value for name in names if (value := getattr(self, name))}
+        if self.failover_strategy:
+            more["failover"] = self.failover_strategy
         return open_transport(self._urls, {**self.transport_options, **more}, transport=self._transport_name)
 
 
