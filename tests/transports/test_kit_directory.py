@@ -35,6 +35,21 @@ transport.close()
 print(json.dumps(["dir" in known_schemes(), delivery.message.body.decode(), refused]))
 """
 
+PROJECT = """
+import os
+from cicely import Cicely
+
+app = Cicely("proj", broker=os.environ["BROKER"], backend="sqlite:///results.db")
+
+@app.task
+def echo(number):
+    return number
+
+def ask():
+    results = [echo.delay(number) for number in range(20)]
+    return [result.get(timeout=30) for result in results]
+"""
+
 
 def load_plugin() -> ModuleType:
     spec = importlib.util.spec_from_file_location("directory_transport", PLUGIN / "directory_transport.py")
@@ -72,26 +87,58 @@ def test_an_unusable_folder_is_an_operational_error(tmp_path: Path) -> None:
         transport.sizes(["jobs"])
 
 
-def test_it_is_found_by_its_entry_point_when_installed(tmp_path: Path) -> None:
-    """Lays the distribution out as an installer does, without building it: that would need a network."""
+@pytest.fixture
+def installed(tmp_path: Path) -> dict[str, str]:
+    """The environment of a process that finds the plugin installed.
+
+    Lays the distribution out as an installer does, without building it: that would need a network.
+    """
     project = tomllib.loads((PLUGIN / "pyproject.toml").read_text())
-    [group] = project["project"]["entry-points"].items()
+    [(group, points)] = project["project"]["entry-points"].items()
     [module] = project["tool"]["setuptools"]["py-modules"]
     info = tmp_path / "site" / "cicely_directory_transport-0.1.0.dist-info"
     info.mkdir(parents=True)
-    (info / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: {project['project']['name']}\nVersion: 0.1.0\n"
-    )
-    points = [f"{scheme} = {target}" for scheme, target in group[1].items()]
-    (info / "entry_points.txt").write_text("\n".join([f"[{group[0]}]", *points]))
+    name = project["project"]["name"]
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.1.0\n")
+    lines = [f"[{group}]", *(f"{scheme} = {target}" for scheme, target in points.items())]
+    (info / "entry_points.txt").write_text("\n".join(lines))
     shutil.copy(PLUGIN / f"{module}.py", info.parent)
-    done = subprocess.run(
-        [sys.executable, "-c", ROUND_TRIP, f"dir:///{tmp_path}/broker"],
-        env=os.environ | {"PYTHONPATH": str(info.parent)},
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    return os.environ | {
+        "PYTHONPATH": f"{info.parent}{os.pathsep}{tmp_path}",
+        "BROKER": f"dir:///{tmp_path}/broker",
+    }
+
+
+def test_it_is_found_by_its_entry_point_when_installed(installed: dict[str, str]) -> None:
+    command = [sys.executable, "-c", ROUND_TRIP, installed["BROKER"]]
+    done = subprocess.run(command, env=installed, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == [True, "hello", []]
+
+
+def test_it_serves_a_worker(installed: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "proj.py").write_text(PROJECT)
+    run = [
+        sys.executable,
+        "-m",
+        "cicely",
+        "-A",
+        "proj",
+        "worker",
+        "--concurrency",
+        "2",
+        "--loglevel",
+        "WARNING",
+    ]
+    worker = subprocess.Popen(run, env=installed, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    try:
+        command = [sys.executable, "-c", "import proj; print(proj.ask())"]
+        done = subprocess.run(
+            command, env=installed, cwd=tmp_path, capture_output=True, text=True, timeout=40, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout) == list(range(20))
+    finally:
+        worker.terminate()
+        _, errors = worker.communicate(timeout=15)
+    assert worker.returncode == 0, errors
