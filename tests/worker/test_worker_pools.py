@@ -109,6 +109,46 @@ def test_cold_stop_gives_the_running_task_back(
     transport.close()
 
 
+SIGNALS = """
+import os, pathlib
+from cicely import signals
+
+def mark(name):
+    def receiver(sender, **named):
+        with open("marks", "a") as file:
+            print(name, os.getpid(), type(sender).__name__, file=file)
+    return receiver
+
+for name in ("celeryd_init", "celeryd_after_setup", "worker_init", "worker_process_init", "worker_ready",
+             "worker_shutting_down", "worker_process_shutdown", "worker_shutdown"):
+    getattr(signals, name).connect(mark(name), weak=False)
+"""
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_signals_of_a_life(tmp_path: Path, pool: str) -> None:
+    project = Project(tmp_path, SOURCE, tmp_path.name)
+    (tmp_path / "listeners.py").write_text(SIGNALS, "utf-8")
+    try:
+        worker = project.worker("-P", pool, "-c", "1", "-l", "info", "-I", "listeners").ready()
+        assert project.module.add.delay(1, 2).get(timeout=30) == 3
+        assert worker.stop() == 0
+    finally:
+        project.close()
+    marks = [line.split() for line in (tmp_path / "marks").read_text().splitlines()]
+    names = [name for name, *_ in marks]
+    assert sorted(names) == sorted(set(names))
+    assert names[:3] == ["celeryd_init", "celeryd_after_setup", "worker_init"]
+    assert names[-1] == "worker_shutdown"
+    assert names.index("worker_ready") < names.index("worker_shutting_down")
+    assert {"worker_process_init", "worker_process_shutdown"} <= set(names)
+    by_name = {name: (int(pid), sender) for name, pid, sender in marks}
+    assert by_name["worker_init"] == by_name["worker_shutdown"] == (worker.pid, "Worker")
+    assert by_name["worker_ready"][1] == "Consumer"
+    assert by_name["worker_shutting_down"][1] == "str"
+    assert (by_name["worker_process_init"][0] == worker.pid) is (pool != "prefork")
+
+
 def test_log_file_and_second_queue(project: Project) -> None:
     log = project.path / "worker.log"
     worker = project.worker("-P", "threads", "-c", "1", "-l", "info", "-f", str(log), "-Q", "other")

@@ -212,5 +212,5 @@ def _hints(app: Cicely) -> Iterator[str]:
         yield "no broker_url is set: the embedded SQLite broker serves this machine"
     if not app.backend.enabled:
         yield "results are not kept: set result_backend to keep them, or ignore_result to say so"
-    if os.getuid() == 0 and PICKLE in content_types(app.conf.accept_content):
+    if getattr(os, "getuid", os.getpid)() == 0 and PICKLE in content_types(app.conf.accept_content):
         yield "pickle is accepted and this worker is root: whoever can send messages owns this machine"

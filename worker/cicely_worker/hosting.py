@@ -22,9 +22,7 @@ from cicely.execution import Execution
 
 from .consumer import Consumer
 from .pools.inprocess import InProcessPool
-from .pools.registry import pool_class
-from .prefork.pool import PreforkPool
-from .prefork.supervisor import Supervisor
+from .pools.registry import canonical, pool_class
 
 if TYPE_CHECKING:
     from cicely.app import Cicely
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
     from cicely_transports.spi import Delivery
 
     from .options import WorkerOptions
+    from .prefork.pool import PreforkPool
 
 log = logging.getLogger("cicely.worker")
 
@@ -57,10 +56,10 @@ class Worker:
         kind = pool_class(self.options.pool)
         signals.worker_init.send(self)
         try:
-            if issubclass(kind, PreforkPool):
-                return self._run_processes()
             if issubclass(kind, InProcessPool):
                 return self._run_threads(kind)
+            if canonical(self.options.pool) == "prefork":
+                return self._run_processes()
         finally:
             signals.worker_shutdown.send(self)
             self.app.close()
@@ -69,6 +68,8 @@ class Worker:
     # --- processes
 
     def _run_processes(self) -> int:
+        from .prefork.supervisor import Supervisor  # needs fork, which not every system has
+
         supervisor = Supervisor(
             self._consume,
             self._make_run,
@@ -138,16 +139,19 @@ class StopSignals:
         self._interrupted = False
 
     def __enter__(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
-            self._before[number] = signal.signal(number, self._handle)
+        for name in ("SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP"):
+            if hasattr(signal, name):
+                number = signal.Signals[name]
+                self._before[number] = signal.signal(number, self._handle)
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     def _handle(self, number: int, _: FrameType | None) -> None:
-        if number == signal.SIGHUP:
+        name = signal.Signals(number).name
+        if name == "SIGHUP":
             return  # reserved, as in the supervisor: a closed terminal does not stop a worker
-        again, self._interrupted = self._interrupted, number == signal.SIGINT or self._interrupted
-        cold = number == signal.SIGQUIT or (number == signal.SIGINT and again)
+        cold = name == "SIGQUIT" or (name == "SIGINT" and self._interrupted)
+        self._interrupted = self._interrupted or name == "SIGINT"
         self._consumer.stop("cold" if cold else "warm")

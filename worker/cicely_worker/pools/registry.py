@@ -25,10 +25,15 @@ def pool_names() -> list[str]:
     return sorted(_points())
 
 
+def canonical(name: str) -> str:
+    """The name of a pool by its own name or one of Celery's."""
+    return ALIASES.get(name, name)
+
+
 def pool_class(name: str) -> type[Pool]:
     """The class of a pool. Raises ImproperlyConfigured with the near name for an unknown one."""
     points = _points()
-    known = ALIASES.get(name, name)
+    known = canonical(name)
     if known not in points:
         names = ", ".join(sorted(points))
         raise ImproperlyConfigured(
