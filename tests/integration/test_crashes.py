@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import alive, until
+from processes import Worker, alive, until
 
 TASKS = 20_000
 
@@ -30,6 +30,10 @@ def square(n):
 
 def descriptors(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def replaced(worker: Worker, victim: int) -> None:
+    until(lambda: len(set(worker.executors()) - {victim}) == 2, "a replacement")
 
 
 @pytest.mark.alone
@@ -77,10 +81,7 @@ def test_kill_everything_at_random(make_project: Callable[[str], Any]) -> None:
         victim = worker.executors()[0]
         seen.update(worker.tree())
         os.kill(victim, signal.SIGKILL)
-        until(
-            lambda gone=victim: gone not in worker.executors() and len(worker.executors()) == 2,
-            "a replacement",
-        )
+        replaced(worker, victim)
         assert square.delay(3).get(timeout=30) == 9
     assert {pid: descriptors(pid) for pid in before} == before
     seen.update(worker.tree())

@@ -57,7 +57,13 @@ def _moment(_: click.Context, __: click.Parameter, value: str | None) -> datetim
 @click.option("--wait", type=float, metavar="SECONDS", help="Wait this long for the result and print it.")
 @click.pass_obj
 def call(
-    obj: CLIContext, name: str, positional: list[Any], kwargs: dict[str, Any], wait: float | None, **rest: Any
+    obj: CLIContext,
+    /,
+    name: str,
+    positional: list[Any],
+    kwargs: dict[str, Any],
+    wait: float | None,
+    **rest: Any,
 ) -> None:
     """Send the task NAME and print its id."""
     options = {key: value for key, value in rest.items() if value is not None}

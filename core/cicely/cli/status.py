@@ -8,7 +8,6 @@ from contextlib import closing
 import click
 
 from cicely_transports.errors import TransportError
-from cicely_transports.url import mask
 
 from .context import CLIContext
 
@@ -20,7 +19,7 @@ EX_UNAVAILABLE = 69
 def status(obj: CLIContext) -> None:
     """Tell whether the broker answers and how much work waits. Exit code 69 when it does not answer."""
     app = obj.app
-    broker = mask(app.broker_url)
+    broker = app.safe_broker_url
     try:
         with closing(app.open_transport()) as transport:
             sizes = transport.sizes(transport.queues())
@@ -30,5 +29,5 @@ def status(obj: CLIContext) -> None:
     ready, leased = sum(size.ready for size in sizes.values()), sum(size.leased for size in sizes.values())
     delayed, dead = sum(size.delayed for size in sizes.values()), sum(size.dead for size in sizes.values())
     click.echo(f"broker   {broker}: OK")
-    click.echo(f"results  {mask(app.backend_url) if app.backend.enabled else 'disabled'}")
+    click.echo(f"results  {app.safe_backend_url if app.backend.enabled else 'disabled'}")
     click.echo(f"queues   {len(sizes)}: {ready} ready, {leased} with workers, {delayed} delayed, {dead} dead")
