@@ -1,4 +1,4 @@
-"""The conformance kit: about 180 test cases that every transport passes.
+"""The conformance kit: about 220 test cases that every transport passes.
 
 In a test module of your transport::
 
