@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from cicely_transports.registry import open_transport, transport_class
@@ -12,6 +12,7 @@ from .backends.registry import open_backend
 from .embedded import embedded_url, make_room
 
 if TYPE_CHECKING:
+    from cicely_transports.connection import Connection
     from cicely_transports.spi import Transport
 
     from .backends.spi import ResultBackend
@@ -60,18 +61,28 @@ class Addresses:
 
     def open_broker(self, *, writing: bool = False) -> Transport:
         """A new transport. Raises InvalidURL, UnknownTransport, MissingDependency, ImproperlyConfigured."""
-        conf = self._conf
         address = self.broker_for_writing if writing else self.broker
-        self._prepare(address)
-        known = transport_class(parse_urls(address)[0].scheme).options
-        options = {option: conf[name] for option, name in _AS_OPTIONS if option in known and conf[name]}
-        return open_transport(address, {**options, **conf.broker_transport_options})
+        return open_transport(address, self._options(address))
+
+    def connection(self, url: Address | None = None, *, writing: bool = False) -> Connection:
+        """A connection for messaging without tasks, to ``url`` or to the app's broker. Raises as above."""
+        from cicely_transports.connection import Connection
+
+        address = url or (self.broker_for_writing if writing else self.broker)
+        return Connection(address, transport_options=self._options(address))
 
     def open_backend(self) -> ResultBackend:
         """A new result backend. Raises ImproperlyConfigured."""
         address = self.backend
         self._prepare(address)
         return open_backend(address, self._conf)
+
+    def _options(self, address: Address) -> dict[str, Any]:
+        self._prepare(address)
+        conf = self._conf
+        known = transport_class(parse_urls(address)[0].scheme).options
+        options = {option: conf[name] for option, name in _AS_OPTIONS if option in known and conf[name]}
+        return {**options, **conf.broker_transport_options}
 
     def _prepare(self, address: Address) -> None:
         if address == embedded_url(self._name):

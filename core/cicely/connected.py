@@ -12,6 +12,7 @@ from .utils.ids import uuid
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cicely_transports.connection import Connection
     from cicely_transports.spi import Transport
 
     from .addresses import Address, Addresses
@@ -94,6 +95,16 @@ class Connected:
     def open_transport(self) -> Transport:
         """A new transport to consume from, which the caller closes."""
         return self._addresses.open_broker()
+
+    def connection_for_read(self, url: Address | None = None) -> Connection:
+        """A new connection to consume from, for messaging without tasks, which the caller closes."""
+        return self._addresses.connection(url)
+
+    def connection_for_write(self, url: Address | None = None) -> Connection:
+        """A new connection to publish to, for messaging without tasks, which the caller closes."""
+        return self._addresses.connection(url, writing=True)
+
+    connection = connection_for_write
 
     @property
     def transport(self) -> Transport:

@@ -104,6 +104,16 @@ def test_secrets_are_masked() -> None:
     assert "sesame" not in app.safe_backend_url
 
 
+def test_connections_for_messaging_without_tasks() -> None:
+    with make(broker="memory://plain") as app:
+        with app.connection_for_write() as writing:
+            writing.SimpleQueue("plain").put("hello")
+        with app.connection_for_read() as reading:
+            assert reading.SimpleQueue("plain").get(timeout=1).payload == "hello"
+        with app.connection("memory://other") as other:
+            assert other.transport.queues() == []
+
+
 def test_settings_become_options_of_the_transport(tmp_path: Path) -> None:
     app = make(broker=f"sqlite:///{tmp_path}/q.db", broker_transport_options={"no_such_option": 1})
     with pytest.raises(Exception, match="no_such_option"):
