@@ -99,6 +99,27 @@ def test_class_and_object(source: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (conf.task_serializer, conf.worker_concurrency) == ("yaml", 3)
 
 
+class Computed:
+    def __init__(self) -> None:
+        self.worker_concurrency = 4
+        self.evaluated: list[str] = []
+
+    @property
+    def task_serializer(self) -> str:
+        return "yaml"
+
+    @property
+    def expensive(self) -> str:
+        raise RuntimeError("evaluated")
+
+
+def test_properties_count_if_they_are_settings() -> None:
+    conf = Settings()
+    conf.from_object(Computed())
+    with pytest.warns(UnknownSettingWarning, match="'evaluated'"):
+        assert (conf.task_serializer, conf.worker_concurrency) == ("yaml", 4)
+
+
 def test_namespace() -> None:
     conf = Settings()
     conf.from_object(Django, namespace="CELERY")

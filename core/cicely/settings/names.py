@@ -32,6 +32,13 @@ def setting_name(name: str) -> str | None:
     return NEW_NAMES.get(name)
 
 
+def may_be_setting(name: str, namespace: str | None) -> bool:
+    """Whether a source's name is looked at, be it only to say that it is unknown."""
+    if name in TABLE or name in NEW_NAMES or name == "TIME_ZONE":
+        return True
+    return namespace is not None and name.startswith(_prefix(namespace))
+
+
 def read(raw: Mapping[str, Any], namespace: str | None) -> Reading:
     """Understand a whole source.
 
@@ -45,7 +52,7 @@ def read(raw: Mapping[str, Any], namespace: str | None) -> Reading:
 
 def is_foreign(name: str, value: Any) -> bool:
     """Whether an unknown name of a source is obviously not meant as a setting."""
-    if name.startswith("_") or isinstance(value, _CODE):
+    if name.startswith("_") or isinstance(value, _CODE) or hasattr(type(value), "__get__"):
         return True
     return name.isupper() and not name.startswith(_OUR_CAPITALS) and name.lower() not in TABLE
 

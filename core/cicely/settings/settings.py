@@ -136,7 +136,7 @@ class Settings(MutableMapping[str, Any]):
         origin = layers.origin if layers.origin is not None else sources.config_module()
         layers.source.clear()
         if origin is not None:
-            reading = names.read(sources.entries(origin), layers.namespace)
+            reading = names.read(sources.entries(origin, layers.namespace), layers.namespace)
             layers.strict = layers.strict or bool(reading.values.get("strict", ("", False))[1])
             for key, (given_as, value) in reading.values.items():
                 layers.source[key] = TABLE[key].accept(value, given_as)

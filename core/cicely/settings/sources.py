@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -9,22 +10,32 @@ from typing import Any
 from cicely.exceptions import ImproperlyConfigured
 from cicely.utils.symbols import import_object
 
+from .names import may_be_setting
 from .table import TABLE
 
 #: Names the module that configures an app which was given no other source.
 CONFIG_MODULE = ("CICELY_CONFIG_MODULE", "CELERY_CONFIG_MODULE")
 
 
-def entries(source: object) -> Mapping[str, Any]:
+def entries(source: object, namespace: str | None = None) -> Mapping[str, Any]:
     """The names and values in ``source``: a mapping, an object, a class, a module or the path of one.
 
+    Of an object only what can be a setting is evaluated: its other properties are none of our business.
     Raises ImproperlyConfigured if the path leads nowhere; what its import raises passes through.
     """
     if isinstance(source, str):
         source = _imported(source)
     if isinstance(source, Mapping):
         return source
-    return {name: getattr(source, name) for name in dir(source) if not name.startswith("_")}
+    found = {}
+    for name in dir(source):
+        if name.startswith("_"):
+            continue
+        if may_be_setting(name, namespace):
+            found[name] = getattr(source, name)
+        elif namespace is None:
+            found[name] = inspect.getattr_static(source, name, None)
+    return found
 
 
 def config_module(environ: Mapping[str, str] = os.environ) -> str | None:
