@@ -48,9 +48,7 @@ NO_OPTIONS: Final = Options.of({})
 HOST: Final = socket.gethostname()
 _DELIVERY_MODES: Final = {"transient": 1, "persistent": 2, "1": 1, "2": 2, 1: 1, 2: 2}
 _BODY: Final = ("args", "kwargs", "links")
-_OWN_PROPERTIES: Final = frozenset(
-    ("correlation_id", "reply_to", "delivery_mode", "priority", "expiration")
-)
+_OWN_PROPERTIES: Final = frozenset(("correlation_id", "reply_to", "delivery_mode", "priority", "expiration"))
 _TEXT: Final = frozenset({str})
 _NO_LIMITS: Final[Sequence[float | None]] = [None, None]
 _BARE: Final[Mapping[str, Any]] = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}

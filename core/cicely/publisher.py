@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from os import getpid
 from typing import TYPE_CHECKING, Any
 
+from cicely_transports.compression import decompress
 from cicely_transports.errors import (
     OperationalError,
     PartialPublish,
@@ -17,7 +18,7 @@ from cicely_transports.errors import (
 )
 from cicely_transports.serialization import loads
 
-from .signals import after_task_publish
+from .signals import after_task_publish, task_sent
 
 if TYPE_CHECKING:
     from cicely_transports.spi import Send, Sender, Transport
@@ -102,7 +103,7 @@ class Publisher:
                 self._attempt(link, batch)
             except RetryableError as error:
                 self._again(link, batch, error, retry, policy)
-        if after_task_publish.receivers:
+        if after_task_publish.receivers or task_sent.receivers:
             _announce(sends)
 
     def _attempt(self, link: _Link, sends: Sequence[Send]) -> None:
@@ -207,20 +208,26 @@ def _pauses(policy: Mapping[str, Any]) -> Iterator[float]:
 def _announce(sends: Sequence[Send]) -> None:
     """Tell who listens; the body is decoded only for them."""
     for send in sends:
-        message = send.message
+        message, headers = send.message, send.message.headers
         properties = message.properties
-        body: Any = message.body
-        if "compression" not in message.headers:
-            body = loads(
-                body,
-                properties.content_type,
-                properties.content_encoding,
-                accept=frozenset({properties.content_type}),
-            )
-        after_task_publish.send(
-            sender=message.headers.get("task"),
-            body=body,
-            headers=message.headers,
-            exchange=send.exchange,
-            routing_key=send.routing_key,
+        packed = headers.get("compression")
+        body: Any = loads(
+            decompress(message.body, packed) if packed else message.body,
+            properties.content_type,
+            properties.content_encoding,
+            accept=frozenset({properties.content_type}),
         )
+        name = headers.get("task")
+        after_task_publish.send(
+            sender=name, body=body, headers=headers, exchange=send.exchange, routing_key=send.routing_key
+        )
+        if task_sent.receivers and isinstance(body, (list, tuple)):
+            task_sent.send(
+                sender=name,
+                task_id=headers.get("id"),
+                task=name,
+                args=body[0],
+                kwargs=body[1],
+                eta=headers.get("eta"),
+                taskset=headers.get("group"),
+            )

@@ -45,9 +45,10 @@ def prepare(
     Raises UnknownOption, EncodeError, TypeError or ValueError for options that cannot be used.
     """
     conf = app.conf
+    queue = None
     if to is None:
         route = app.router.route(name, args, kwargs, options)
-        options, exchange, routing_key = route.options, route.exchange, route.routing_key
+        options, exchange, routing_key, queue = route.options, route.exchange, route.routing_key, route.queue
     else:
         exchange, routing_key = to
     call = Options.of(options)
@@ -91,7 +92,9 @@ def prepare(
         delivery_mode=call.delivery_mode or conf.task_default_delivery_mode,
         maxlevels=conf.task_repr_maxlevels,
         protocol=conf.task_protocol,
-        announce=_announcer(name, exchange, routing_key, call) if before_task_publish.receivers else None,
+        announce=_announcer(name, exchange, routing_key, queue, call)
+        if before_task_publish.receivers
+        else None,
     )
     mandatory = call.mandatory is not False
     return task_id, Send(message, routing_key, exchange, not_before, None, mandatory), call
@@ -137,7 +140,7 @@ def result_of(app: App, name: str, task_id: str, call: Options) -> AsyncResult:
     return result
 
 
-def _announcer(name: str, exchange: str, routing_key: str, call: Options) -> Announce:
+def _announcer(name: str, exchange: str, routing_key: str, queue: str | None, call: Options) -> Announce:
     def announce(headers: dict[str, Any], body: Sequence[Any], properties: dict[str, Any]) -> None:
         before_task_publish.send(
             sender=name,
@@ -146,7 +149,7 @@ def _announcer(name: str, exchange: str, routing_key: str, call: Options) -> Ann
             routing_key=routing_key,
             headers=headers,
             properties=properties,
-            declare=[call.queue] if call.queue else [],
+            declare=[queue] if queue else [],
             retry_policy=call.retry_policy,
         )
 

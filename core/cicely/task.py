@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -138,6 +139,10 @@ class Task(TaskHooks, Generic[P, R]):
     def delay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult:
         """Send the task with these arguments. :meth:`apply_async` takes options as well."""
         return self.apply_async(args, kwargs)
+
+    async def adelay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult:
+        """:meth:`delay` for coroutines: publishing does not hold up the event loop."""
+        return await asyncio.to_thread(self.delay, *args, **kwargs)
 
     def apply_async(
         self,

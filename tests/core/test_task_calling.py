@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from cicely import Cicely, Task
 from cicely.exceptions import UnknownOption
-from cicely.signals import after_task_publish, before_task_publish
+from cicely.signals import after_task_publish, before_task_publish, task_sent
 from cicely.testing.inprocess import Drain
 from cicely_transports.errors import EncodeError
 from cicely_transports.spi import Delivery
@@ -219,6 +220,7 @@ def test_before_publish_may_change_the_headers(app: Cicely, add: Task[..., int])
     assert seen["sender"] == "add"
     assert seen["body"][0] == (1,)
     assert seen["routing_key"] == "celery"
+    assert seen["declare"] == ["celery"]
     assert seen["properties"]["correlation_id"]
 
 
@@ -241,6 +243,25 @@ def test_after_publish(add: Task[..., int], published: list[dict[str, Any]]) -> 
     assert named["headers"]["id"] == result.id
     assert named["body"][0] == [1]
     assert (named["exchange"], named["routing_key"]) == ("", "celery")
+
+
+def test_the_old_signal(app: Cicely, add: Task[..., int]) -> None:
+    seen: list[Any] = []
+
+    def listen(**named: Any) -> None:
+        seen.append((named["task_id"], named["task"], named["args"], named["kwargs"], named["eta"]))
+
+    task_sent.connect(listen)
+    try:
+        result = add.apply_async((1,), compression="gzip")
+    finally:
+        task_sent.disconnect(listen)
+    assert seen == [(result.id, "add", [1], {}, None)]
+
+
+def test_sending_from_a_coroutine(app: Cicely, add: Task[..., int]) -> None:
+    result = asyncio.run(add.adelay(1))
+    assert taken(app).message.headers["id"] == result.id
 
 
 def test_sending_by_name(app: Cicely) -> None:
