@@ -22,11 +22,11 @@ def play() -> Play:
 
     def run(module: str, function: str, *arguments: object) -> str:
         command = [sys.executable, "-W", "error", "-m", f"tests.worker.prefork.scenarios.{module}", function]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         done = subprocess.run(
             [*command, *map(str, arguments)],
             cwd=ROOT,
-            env=environment,
+            env={**os.environ, "PYTHONPATH": path},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

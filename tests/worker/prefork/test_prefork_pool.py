@@ -24,7 +24,6 @@ Play = Callable[..., str]
         "deaf_executors",
         "stopped",
         "stopped_now",
-        "releases_everything",
     ],
 )
 def test_pool(play: Play, scenario: str) -> None:
@@ -47,8 +46,12 @@ def test_without_supervisor_the_worker_stops(play: Play) -> None:
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_no_job_is_lost_or_told_twice_when_executors_are_killed(play: Play, seed: int) -> None:
-    play("pool", "chaos", seed)
+    play("masses", "chaos", seed)
+
+
+def test_nothing_is_left_of_dead_executors(play: Play) -> None:
+    play("masses", "releases_everything")
 
 
 def test_frames_per_job_in_the_consumer(play: Play) -> None:
-    play("pool", "budget")
+    play("masses", "budget")

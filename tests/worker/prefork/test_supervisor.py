@@ -57,23 +57,23 @@ def test_a_consumer_that_keeps_dying_ends_the_worker(play: Play) -> None:
 
 @pytest.mark.parametrize("signals", ["TERM", "QUIT", "INT", "INT INT", "TERM TERM", "TERM INT", "HUP TERM"])
 def test_signals_become_orders(play: Play, signals: str) -> None:
-    play("supervised", "stops", *signals.split())
+    play("stops", "stops", *signals.split())
 
 
 def test_signals_to_the_whole_group_do_no_harm(play: Play) -> None:
-    play("supervised", "group_signals")
+    play("stops", "group_signals")
 
 
 def test_a_cold_stop_is_bounded(play: Play) -> None:
-    assert "did not stop in 0 s: it is killed" in play("supervised", "bounds_a_cold_stop")
+    assert "did not stop in 0 s: it is killed" in play("stops", "bounds_a_cold_stop")
 
 
 def test_a_warm_stop_becomes_cold(play: Play) -> None:
-    play("supervised", "bounds_a_warm_stop")
+    play("stops", "bounds_a_warm_stop")
 
 
 def test_a_worker_can_be_stopped_while_it_waits_to_start_again(play: Play) -> None:
-    play("supervised", "stops_between_two_lives")
+    play("stops", "stops_between_two_lives")
 
 
 def test_without_supervisor_everything_ends(play: Play) -> None:

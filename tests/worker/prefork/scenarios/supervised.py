@@ -10,96 +10,15 @@ import socket
 import threading
 import time
 import warnings
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from unittest.mock import patch
 
-from cicely.outcome import Outcome
-from cicely_transports.spi import Delivery
-from cicely_worker.pools.spi import ExecutorLost, Finished, Report, SlotReady
 from cicely_worker.prefork import control, processes, respawn, supervisor
 from cicely_worker.prefork.executor import Run
-from cicely_worker.prefork.pool import PreforkPool
-from cicely_worker.prefork.supervisor import Supervisor
 
-from .crew import PATIENCE, alive, job, log, open_descriptors, outcome, play, wait_until
-
-
-def work(delivery: Delivery) -> Outcome:
-    """The body says how."""
-    match delivery.message.body.split():
-        case [b"sleep", seconds]:
-            time.sleep(float(seconds))
-        case [b"exit", code]:
-            os._exit(int(code))
-        case [b"pid"]:
-            return outcome(delivery, str(os.getpid()))
-    return outcome(delivery)
-
-
-class Seat:
-    """The consumer's place: polls until something is so."""
-
-    def __init__(self, pool: PreforkPool) -> None:
-        self.pool = pool
-        self.orders: list[str] = []
-        pool.on_stop = self.orders.append
-        self.reports: list[Report] = []
-
-    def until(self, condition: Callable[[], object], what: str = "") -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not condition():
-            assert time.monotonic() < deadline, f"waited in vain: {what} {self.reports[-5:]}"
-            select.select(self.pool.filenos(), [], [], 0.01)
-            self.reports += self.pool.poll()
-
-    def up(self) -> dict[int, int]:
-        """Pids of the executors that are up, by slot."""
-        pids: dict[int, int] = {}
-        for report in self.reports:
-            if isinstance(report, SlotReady):
-                pids[report.slot] = report.pid
-            elif isinstance(report, ExecutorLost):
-                pids.pop(report.slot, None)
-        return pids
-
-    def lost(self) -> list[ExecutorLost]:
-        return [report for report in self.reports if isinstance(report, ExecutorLost)]
-
-    def finished(self) -> list[int]:
-        return [report.number for report in self.reports if isinstance(report, Finished)]
-
-
-def nothing() -> None:
-    """A hook."""
-
-
-def supervise(
-    consumer: Callable[[Seat], int],
-    *,
-    concurrency: int = 2,
-    make_run: Callable[[], Run] = lambda: work,
-    warm_limit: float | None = None,
-) -> int:
-    """Run a worker in this process, and see that it leaves nothing behind."""
-    before = open_descriptors()
-    worker = Supervisor(
-        lambda pool: consumer(Seat(pool)),
-        make_run,
-        concurrency,
-        nothing,
-        log,
-        nodename="worker@here",
-        warm_limit=warm_limit,
-    )
-    code = worker.run()
-    assert open_descriptors() == before, os.listdir("/proc/self/fd")
-    try:
-        left = os.waitpid(-1, os.WNOHANG)
-    except ChildProcessError:
-        return code
-    raise AssertionError(f"a child is left: {left}")
+from .crew import PATIENCE, alive, job, open_descriptors, play, wait_until
+from .seat import Seat, nothing, supervise
 
 
 def ends_with_its_consumer() -> None:
@@ -239,94 +158,6 @@ def gives_up() -> None:
     assert supervise(consumer, concurrency=1) == supervisor.GIVEN_UP
 
 
-def stops(*names: str) -> None:
-    """Signals to the supervisor, one after the other, become orders to the consumer."""
-    wanted = {"TERM": ["warm"], "QUIT": ["cold"], "INT": ["warm"], "INT INT": ["warm", "cold"]}
-    wanted |= {"TERM TERM": ["warm"], "TERM INT": ["warm", "cold"], "HUP TERM": ["warm"]}
-
-    def consumer(seat: Seat) -> int:
-        seat.until(lambda: len(seat.up()) == 2)
-        orders = wanted[" ".join(names)]
-        for number, name in enumerate(names, 1):
-            os.kill(os.getppid(), signal.Signals[f"SIG{name}"])
-            if len(orders) == len(names):
-                seat.until(lambda: len(seat.orders) == number)  # noqa: B023 - called at once
-            else:
-                time.sleep(0.05)  # nothing is to happen, and nothing can be waited for
-        seat.until(lambda: seat.orders == orders, str(seat.orders))
-        pids = seat.up()
-        os.kill(pids[0], signal.SIGKILL)
-        seat.until(lambda: len(seat.lost()) == 1)
-        assert seat.pool.dispatch(1, [job(1)]) == 1, "what runs may end"
-        seat.until(seat.finished)
-        assert seat.up() == {1: pids[1]}, "no replacement while the worker stops"
-        return 3
-
-    assert supervise(consumer) == 3
-
-
-def group_signals() -> None:
-    """Ctrl-C and a control group's TERM reach every process; only the supervisor's counts."""
-    os.setpgid(0, 0)
-
-    def consumer(seat: Seat) -> int:
-        seat.until(lambda: len(seat.up()) == 1)
-        seat.pool.dispatch(0, [job(1, b"sleep 0.3"), job(2)])
-        seat.until(lambda: seat.pool.running(0))
-        os.killpg(0, signal.SIGINT)
-        seat.until(lambda: seat.orders == ["warm"])
-        seat.until(lambda: seat.finished() == [1, 2])
-        return 0
-
-    assert supervise(consumer, concurrency=1) == 0
-
-
-def bounds_a_cold_stop() -> None:
-    supervisor.COLD_LIMIT = 0.2
-
-    def consumer(seat: Seat) -> int:
-        seat.until(lambda: len(seat.up()) == 2)
-        os.kill(os.getppid(), signal.SIGQUIT)
-        time.sleep(60)
-        return 0
-
-    assert supervise(consumer) == 128 + signal.SIGKILL
-
-
-def bounds_a_warm_stop() -> None:
-    def consumer(seat: Seat) -> int:
-        os.kill(os.getppid(), signal.SIGTERM)
-        seat.until(lambda: seat.orders == ["warm", "cold"])
-        return 0
-
-    assert supervise(consumer, warm_limit=0.1) == 0
-
-
-class OnMessage(logging.Handler):
-    """Acts when a message is logged."""
-
-    def __init__(self, text: str, act: Callable[[], None]) -> None:
-        super().__init__()
-        self._text, self._act = text, act
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if self._text in record.getMessage():
-            self._act()
-
-
-def stops_between_two_lives() -> None:
-    """TERM while everything is dead and waits to be started again."""
-    respawn.FIRST = respawn.LONGEST_CONSUMER = 30.0
-    ending = OnMessage("started again in 30.0 s", lambda: os.kill(os.getpid(), signal.SIGTERM))
-    log.addHandler(ending)
-
-    def consumer(seat: Seat) -> int:
-        os.kill(os.getpid(), signal.SIGKILL)
-        return 1
-
-    assert supervise(consumer) == 0
-
-
 def supervisor_killed() -> None:
     """Executors die with it, the consumer is told and ends by itself."""
     said, say = os.pipe()
@@ -406,11 +237,6 @@ if __name__ == "__main__":
             slows_down_failing_starts,
             replaces_the_consumer,
             gives_up,
-            stops,
-            group_signals,
-            bounds_a_cold_stop,
-            bounds_a_warm_stop,
-            stops_between_two_lives,
             supervisor_killed,
             consumer_stuck,
             warns_of_threads,
