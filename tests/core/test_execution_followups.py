@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from base64 import b64decode
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +12,10 @@ import pytest
 from cicely import Cicely, Task, states
 from cicely.execution import Execution
 from cicely.testing.inprocess import Drain
+from cicely_transports.message import Message, Properties
 from cicely_transports.spi import Send
+
+WIRE = Path(__file__).parent.parent / "wire"
 
 
 @pytest.fixture
@@ -87,6 +93,17 @@ def test_the_rest_of_a_chain_travels_on_even_if_empty(app: Cicely, add: Task[...
     add.apply_async((1, 2), chain=[add.s(10)])
     (send,) = sends(app)
     assert b'"chain": []' in send.message.body
+
+
+def test_a_chain_of_protocol_1_is_nested_callbacks(app: Cicely, drain: Drain) -> None:
+    @app.task(name="t.add")
+    def add(x: int, y: int) -> int:
+        return x + y
+
+    envelope = json.loads(json.loads((WIRE / "redis-chain-protocol1.json").read_text("utf-8"))["raw"])
+    body = b64decode(envelope["body"])
+    app.publisher.publish([Send(Message(body, {}, Properties("application/json", "utf-8")), "celery")])
+    assert [outcome.summary for outcome in drain.run_all()] == ["3", "6"]
 
 
 def test_the_rest_of_a_chain_fails_with_a_step(app: Cicely, drain: Drain, add: Task[..., int]) -> None:

@@ -83,6 +83,21 @@ def test_chain_and_chord() -> None:
     assert chord["task"] == "t.tsum"
 
 
+@pytest.mark.parametrize(
+    ("name", "links"),
+    [
+        ("redis-task-eta-naive", (None, None, None)),
+        ("redis-task-ignore-result", (None, None, None)),
+        ("canvas-chain2-links", (None, 1, 1)),
+        ("redis-chain-protocol1", (1, None, None)),
+    ],
+)
+def test_other_messages_of_celery(name: str, links: tuple[int | None, ...]) -> None:
+    found = read(name)
+    lists = (found.callbacks, found.errbacks, found.chain)
+    assert tuple(None if entries is None else len(entries) for entries in lists) == links
+
+
 def test_protocol_1() -> None:
     found = read("redis-task-protocol1")
     assert (found.name, found.args, found.kwargs) == ("t.add", [1], {"y": 2})
