@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from .canvas.signature import Signature, signature
+from .canvas.signature import Signature
 from .sending import prepare, result_of
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def send_many(app: App, signatures: Iterable[Any]) -> list[AsyncResult]:
     All are checked and encoded before the first is published. A chain, group or chord among them is sent
     by itself. With ``task_always_eager`` each runs here. Raises what ``apply_async`` raises.
     """
-    calls = [signature(call, app=app) for call in signatures]
+    calls = [call if isinstance(call, Signature) else Signature.from_dict(call, app) for call in signatures]
     if app.conf.task_always_eager:
         return [call.apply_async() for call in calls]
     prepared = {index: _prepared(app, call) for index, call in enumerate(calls) if not call["subtask_type"]}
