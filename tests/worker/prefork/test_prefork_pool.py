@@ -53,5 +53,9 @@ def test_nothing_is_left_of_dead_executors(play: Play) -> None:
     play("masses", "releases_everything")
 
 
+def test_the_pool_works_without_what_only_linux_has(play: Play) -> None:
+    play("masses", "elsewhere")
+
+
 def test_frames_per_job_in_the_consumer(play: Play) -> None:
     play("masses", "budget")

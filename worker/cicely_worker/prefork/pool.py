@@ -64,7 +64,9 @@ class PreforkPool(Pool):
         self._executors: dict[int, _Executor] = {}
         self._by_fd: dict[int, _Executor] = {}
         self._reports: list[Report] = []
-        self._ready = select.epoll() if hasattr(select, "epoll") else select.poll()
+        # an epoll is a descriptor itself: one to watch, however many executors there are
+        self._epoll = select.epoll() if hasattr(select, "epoll") else None
+        self._ready = self._epoll or select.poll()
         self._waker = os.pipe()
         self._ready.register(channel.fileno(), select.POLLIN)
         self._ready.register(self._waker[0], select.POLLIN)
@@ -75,8 +77,8 @@ class PreforkPool(Pool):
         """Nothing to do: the supervisor forks the executors as soon as it has forked the consumer."""
 
     def filenos(self) -> Sequence[int]:
-        if isinstance(self._ready, select.epoll):
-            return (self._ready.fileno(),)
+        if self._epoll is not None:
+            return (self._epoll.fileno(),)
         return (self._channel.fileno(), self._waker[0], *self._by_fd)
 
     def dispatch(self, slot: int, jobs: Sequence[Job]) -> int:
@@ -186,8 +188,8 @@ class PreforkPool(Pool):
         self._channel.close()
         for fd in self._waker:
             os.close(fd)
-        if isinstance(self._ready, select.epoll):
-            self._ready.close()
+        if self._epoll is not None:
+            self._epoll.close()
 
     # --- executors
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import mmap
 import random
+import select
 import signal
 import sys
 import time
+from functools import partial
 from types import FrameType
 from typing import Any
+from unittest.mock import patch
 
 from cicely.outcome import Outcome
 from cicely_transports.spi import Delivery
 from cicely_worker.pools.spi import ExecutorLost, Finished, Report
+from cicely_worker.prefork import executor, processes
+from cicely_worker.prefork.links import link_pair
 
 from .crew import Crew, alive, job, log, open_descriptors, outcome, play, wait_until
 
@@ -100,6 +105,32 @@ def chaos(seed: str) -> None:
     log.info("%d kills, %d lost", kills, list(ends.values()).count("lost"))
 
 
+def elsewhere() -> None:
+    """What other systems than Linux have to do with: streams, no pidfd, no epoll."""
+    with (
+        patch.object(executor, "link_pair", partial(link_pair, packets=False)),
+        patch.object(processes, "pidfd", lambda _: ()),
+        patch.object(select, "epoll"),
+    ):
+        del select.epoll
+        crew = Crew(2, outcome)
+        assert len(crew.pool.filenos()) == 4
+        assert crew.pool.dispatch(0, [job(1), job(2)]) == 1
+        assert crew.pool.dispatch(0, [job(2)]) == 0
+        assert crew.pool.take_back(0) == []
+        assert crew.pool.dispatch(1, [job(2, b"x" * 1_000_000)]) == 1
+        crew.until(lambda: sorted(crew.finished()) == [1, 2])
+        crew.kill(0, signal.SIGSTOP)
+        assert crew.pool.dispatch(0, [job(3)]) == 1
+        crew.kill(0)
+        crew.until(crew.lost)
+        assert crew.lost()[0].unread == (3,)
+        crew.hang_up()
+        crew.until(lambda: crew.orders == ["cold"], bury=False)
+        assert len(crew.lost()) == 2
+        crew.pool.close(farewell=True)
+
+
 def budget() -> None:
     """Python frames per job in the consumer, with 64 jobs at a time."""
     crew = Crew(1, outcome)
@@ -128,4 +159,4 @@ def budget() -> None:
 
 
 if __name__ == "__main__":
-    play([releases_everything, chaos, budget])
+    play([releases_everything, chaos, elsewhere, budget])
