@@ -76,6 +76,12 @@ def test_status(cli: CLI) -> None:
     assert "sqlite" in text
 
 
+def test_the_command_line_beats_the_environment(cli: CLI, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CELERY_BROKER_URL", f"sqlite:///{cli.folder}/environment.db")
+    assert "environment.db" in cli("status")
+    assert "given.db" in cli("-b", f"sqlite:///{cli.folder}/given.db", "status")
+
+
 def test_unreachable_broker_is_exit_code_69(cli: CLI) -> None:
     (cli.folder / "file").touch()
     text = cli("-b", f"sqlite:///{cli.folder}/file/q.db", "status", code=69)

@@ -83,7 +83,7 @@ def test_kill_everything_at_random(make_project: Callable[[str], Any]) -> None:
         os.kill(victim, signal.SIGKILL)
         replaced(worker, victim)
         assert square.delay(3).get(timeout=30) == 9
-    assert {pid: descriptors(pid) for pid in before} == before
+    until(lambda: {pid: descriptors(pid) for pid in before} == before, f"descriptors as before: {before}")
     seen.update(worker.tree())
     assert worker.stop() == 0
     until(lambda: not any(map(alive, seen)), "every process to be gone")

@@ -38,10 +38,8 @@ class CLIContext:
         app = find_app(self.app_name, default_allowed=self.broker is not None or self.config is not None)
         if self.config is not None:
             app.config_from_object(self.config)
-        if self.broker is not None:
-            app.conf.broker_url = self.broker
-        if self.result_backend is not None:
-            app.conf.result_backend = self.result_backend
+        given = {"broker_url": self.broker, "result_backend": self.result_backend}
+        app.conf.override(**{name: value for name, value in given.items() if value is not None})
         return app
 
     @staticmethod
