@@ -171,10 +171,15 @@ def test_the_process_around_it(play: Play) -> None:
 
 
 @pytest.mark.parametrize(
-    "scenario", ["descriptors", "random_numbers", "no_terminal", "title", "consumer_gone"]
+    "scenario", ["descriptors", "random_numbers", "no_terminal", "role", "consumer_gone"]
 )
 def test_a_new_process(play: Play, scenario: str) -> None:
     play("executors", scenario)
+
+
+def test_ps_shows_what_a_process_is(play: Play) -> None:
+    pytest.importorskip("setproctitle")
+    play("executors", "title")
 
 
 def test_a_failing_start_is_told(play: Play) -> None:

@@ -102,9 +102,7 @@ class Recipe:
         processes.let_forks_be_terminated()
         processes.detach_stdin()
         processes.reseed()
-        processes.set_title(
-            f"cicely executor {slot} ({self.nodename})" if self.nodename else "cicely executor"
-        )
+        processes.take_role(f"executor-{slot}", self.nodename)
         self.on_fork()
         if signals.worker_process_init.receivers:
             signals.worker_process_init.send(self.nodename)

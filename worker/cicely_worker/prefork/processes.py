@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import faulthandler
+import multiprocessing
 import os
 import resource
 import signal
@@ -179,13 +180,14 @@ def reseed() -> None:
         numpy_random.seed()
 
 
-def set_title(text: str) -> None:
-    """Show ``text`` in ps and top, where setproctitle is installed."""
+def take_role(role: str, nodename: str) -> None:
+    """Show what this process is: in log records (processName), and where setproctitle is installed in ps."""
+    multiprocessing.current_process().name = role
     try:
         from setproctitle import setproctitle
     except ImportError:
         return
-    setproctitle(text)
+    setproctitle(f"cicely {role} ({nodename})")
 
 
 def dump_stacks_on_usr1() -> None:

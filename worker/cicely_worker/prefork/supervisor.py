@@ -212,7 +212,7 @@ class Supervisor:
     def _consume(self, channel: Channel) -> int:
         processes.detach_stdin()
         processes.reseed()
-        processes.set_title(f"cicely consumer ({self._nodename})" if self._nodename else "cicely consumer")
+        processes.take_role("consumer", self._nodename)
         self._on_fork()
         pool = PreforkPool(channel, self._board, self._log)
         done = False

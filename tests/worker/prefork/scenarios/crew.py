@@ -62,7 +62,7 @@ class Crew:
         self.pool = PreforkPool(theirs, self.board, log)
         self.orders: list[str] = []
         self.pool.on_stop = self.orders.append
-        self._recipe = Recipe(self.board, lambda: None, lambda: run)
+        self._recipe = Recipe(self.board, lambda: None, lambda: run, "worker@here")
         self.pids: dict[int, int] = {}
         self.reports: list[Report] = []
         for slot in range(slots):

@@ -105,13 +105,12 @@ def no_terminal() -> None:
     assert ask("__import__('sys').stdin.read()") == [""]
 
 
+def role() -> None:
+    assert ask("__import__('multiprocessing').current_process().name") == ["executor-0"]
+
+
 def title() -> None:
-    try:
-        import setproctitle
-    except ImportError:
-        return
-    assert setproctitle.getproctitle() != "cicely executor"
-    assert ask("__import__('setproctitle').getproctitle()") == ["cicely executor"]
+    assert ask("__import__('setproctitle').getproctitle()") == ["cicely executor-0 (worker@here)"]
 
 
 def failing_start() -> None:
@@ -148,4 +147,4 @@ def consumer_gone() -> None:
 
 
 if __name__ == "__main__":
-    play([life, descriptors, random_numbers, no_terminal, title, failing_start, consumer_gone])
+    play([life, descriptors, random_numbers, no_terminal, role, title, failing_start, consumer_gone])
