@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import logging
 import threading
@@ -37,6 +36,8 @@ from .reprs import saferepr
 from .request import Running, running_task
 
 if TYPE_CHECKING:
+    import asyncio
+
     from cicely_transports.spi import Delivery
 
     from .ports import App
@@ -227,7 +228,9 @@ class Execution:
         """Run it in this thread's event loop, which lives as long as the execution."""
         runner: asyncio.Runner | None = getattr(self._local, "runner", None)
         if runner is None:
-            runner = self._local.runner = asyncio.Runner()
+            from asyncio import Runner  # here, so that an app without coroutines starts without it
+
+            runner = self._local.runner = Runner()
         return runner.run(coroutine, context=contextvars.copy_context())
 
     # --- without running

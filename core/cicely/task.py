@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -142,7 +141,9 @@ class Task(TaskHooks, Generic[P, R]):
 
     async def adelay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult:
         """:meth:`delay` for coroutines: publishing does not hold up the event loop."""
-        return await asyncio.to_thread(self.delay, *args, **kwargs)
+        from asyncio import to_thread  # here, so that an app without coroutines starts without it
+
+        return await to_thread(self.delay, *args, **kwargs)
 
     def apply_async(
         self,

@@ -6,14 +6,16 @@ import importlib
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from functools import cached_property
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from cicely.exceptions import ImproperlyConfigured
 from cicely_transports.near import did_you_mean
 from cicely_transports.url import mask
 
 from .spi import ResultBackend
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "cicely.backends"
 
@@ -51,11 +53,17 @@ class BackendSettings(Protocol):
         """Class paths by scheme, which come before the installed ones."""
 
 
+def _installed() -> Iterable[EntryPoint]:
+    from importlib.metadata import entry_points  # here: most of the start-up time of a producer otherwise
+
+    return entry_points(group=GROUP)
+
+
 class Backends:
     """Backend classes by scheme. ``find`` gives the entry points; it is asked once, at the first look-up."""
 
-    def __init__(self, find: Callable[[], Iterable[EntryPoint]] = lambda: entry_points(group=GROUP)) -> None:
-        self._find = find
+    def __init__(self, find: Callable[[], Iterable[EntryPoint]] | None = None) -> None:
+        self._find = find or _installed
 
     @cached_property
     def _entry_points(self) -> dict[str, EntryPoint]:
