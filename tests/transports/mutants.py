@@ -1,6 +1,6 @@
-"""Deliberately broken stores that the conformance kit must catch; test_kit_mutants.py runs them.
+"""Deliberately broken stores and transports for the conformance kit to catch; see test_kit_mutants.py.
 
-Each is a whole store with one lie in it. Its name does not begin with ``test_``, so that a plain run of
+Each is whole but for one lie. Its name does not begin with ``test_``, so that a plain run of
 pytest does not collect the failures.
 """
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from cicely_transports.errors import ForkMisuse
 from cicely_transports.memory import MemoryStore
 from cicely_transports.message import Message
 from cicely_transports.spi import DeadLetter, Delivery, QueueSize, Settlement, Tag, Verdict
@@ -27,6 +28,7 @@ from cicely_transports.testing.themes.crowd import CrowdTheme
 from cicely_transports.testing.themes.delays import DelayTheme
 from cicely_transports.testing.themes.delivery import DeliveryTheme
 from cicely_transports.testing.themes.leases import LeaseTheme
+from cicely_transports.testing.themes.misuse import MisuseTheme
 from cicely_transports.testing.themes.ordering import OrderingTheme
 from cicely_transports.testing.themes.routing import RoutingTheme
 from cicely_transports.testing.themes.settling import SettlingTheme
@@ -297,17 +299,33 @@ class DeliversSomeTwice(Honest):
         return claimed
 
 
+class NeverCloses(StoreTransport):
+    def close(self) -> None:
+        """Forgotten."""
+
+
+class SuffersForks(StoreTransport):
+    """Pretends to work in a forked child, where its connections are the parent's."""
+
+    def sizes(self, queues: Sequence[str]) -> dict[str, QueueSize]:
+        try:
+            return super().sizes(queues)
+        except ForkMisuse:
+            return {}
+
+
 class MutantRun(Theme):
-    """Runs themes against a broken store, with little patience."""
+    """Runs themes against a broken store or transport, with little patience."""
 
     store: type[Honest] = Honest
+    transport: type[StoreTransport] = StoreTransport
     patience = 3.0
     crowd_patience = 5.0
 
     @pytest.fixture
     def open_transport(self) -> OpenTransport:
         shared = Shared()
-        return lambda: StoreTransport(self.store(shared))
+        return lambda: self.transport(self.store(shared))
 
     def test_is_alive(self, rig: Rig) -> None:
         """Broken in one way only: the simplest thing works."""
@@ -321,15 +339,15 @@ class MutantRun(Theme):
 
 @dataclass(frozen=True)
 class Mutant:
-    """A broken store, the theme that must catch it, and the test in it that says why."""
+    """A broken class, the theme that must catch it, and the test in it that says why."""
 
-    store: type[Honest]
+    broken: type[Honest | StoreTransport]
     theme: type[Theme]
     telltale: str
 
     @property
     def name(self) -> str:
-        return f"Test{self.store.__name__}"
+        return f"Test{self.broken.__name__}"
 
 
 MUTANTS = (
@@ -355,10 +373,13 @@ MUTANTS = (
     Mutant(ForgetsTheReason, BurialTheme, "test_letter_keeps_everything"),
     Mutant(SleepsThroughWakeups, WaitingTheme, "test_wakeup_ends_the_wait"),
     Mutant(DeliversSomeTwice, CrowdTheme, "test_threads_lose_and_double_nothing"),
+    Mutant(NeverCloses, MisuseTheme, "test_closed_transport"),
+    Mutant(SuffersForks, MisuseTheme, "test_use_in_a_forked_child_is_refused"),
 )
 
 for mutant in MUTANTS:
-    globals()[mutant.name] = type(mutant.name, (MutantRun, mutant.theme), {"store": mutant.store})
+    role = "store" if issubclass(mutant.broken, Honest) else "transport"
+    globals()[mutant.name] = type(mutant.name, (MutantRun, mutant.theme), {role: mutant.broken})
 
 
 class TestHonest(MutantRun, TransportConformance):
