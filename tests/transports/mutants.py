@@ -319,8 +319,8 @@ class MutantRun(Theme):
 
     store: type[Honest] = Honest
     transport: type[StoreTransport] = StoreTransport
-    patience = 3.0
-    crowd_patience = 5.0
+    patience = 2.0
+    crowd_patience = 4.0
 
     @pytest.fixture
     def open_transport(self) -> OpenTransport:
