@@ -61,7 +61,7 @@ class DelayTheme(Theme):
     def test_delay_applies_to_every_routed_copy(self, rig: Rig) -> None:
         if not self.delays(rig):
             return
-        exchange, queues = rig.exchange("fanout"), [rig.queue(), rig.queue()]
+        exchange, queues = rig.exchange("direct"), [rig.queue(), rig.queue()]
         for queue in queues:
             rig.bind(exchange, queue)
         due = self.now() + DELAY

@@ -106,7 +106,7 @@ class RoutingTheme(Theme):
     def test_topology_of_one_object_routes_for_another(self, rig: Rig) -> None:
         other = rig.open()
         early = other.sender()
-        exchange, queue, late_queue = rig.exchange("fanout"), rig.queue(), rig.queue()
+        exchange, queue, late_queue = rig.exchange("direct"), rig.queue(), rig.queue()
         rig.bind(exchange, queue)
         if not rig.capabilities.shared_topology:
             rig.publish([Send(Message(b"mine"), "", exchange)])
@@ -164,7 +164,7 @@ class RoutingTheme(Theme):
             rig.publish([Send(Message(b"the old binding is gone"), "key", exchange)])
 
     def test_exchange_without_bindings(self, rig: Rig) -> None:
-        exchange = rig.exchange("fanout")
+        exchange = rig.exchange("direct")
         with pytest.raises(Unroutable):
             rig.publish([Send(Message(b"lost"), "", exchange)])
         rig.publish([Send(Message(b"dropped"), "", exchange, mandatory=False)])

@@ -142,7 +142,7 @@ class UpkeepTheme(Theme):
 
     def test_unused_queue_expires_with_its_bindings(self, rig: Rig) -> None:
         self.needs_option(rig, "expires")
-        exchange, queue = rig.exchange("fanout"), rig.queue(expires=0.3)
+        exchange, queue = rig.exchange("direct"), rig.queue(expires=0.3)
         rig.bind(exchange, queue)
         assert queue in rig.transport.queues()
         other = rig.open()
@@ -152,7 +152,7 @@ class UpkeepTheme(Theme):
 
     def test_consumed_queue_does_not_expire(self, rig: Rig) -> None:
         self.needs_option(rig, "expires")
-        exchange, queue = rig.exchange("fanout"), rig.queue(expires=1.0)
+        exchange, queue = rig.exchange("direct"), rig.queue(expires=1.0)
         rig.bind(exchange, queue)
         receiver = rig.receiver(queue)
         rig.nothing(receiver, wait=1.5)
