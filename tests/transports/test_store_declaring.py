@@ -35,7 +35,7 @@ def test_conflict_of_a_queue_names_the_argument(transport: StoreTransport) -> No
     ) as caught:
         transport.declare(queue(expires=30.0, message_ttl=5.0))
     assert "message_ttl" not in str(caught.value)
-    with pytest.raises(TopologyConflict, match="durable=None, not durable=False"):
+    with pytest.raises(TopologyConflict, match="durable=True, not durable=False"):
         transport.declare(queue(expires=60.0, message_ttl=5.0, durable=False))
 
 

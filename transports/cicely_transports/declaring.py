@@ -118,7 +118,10 @@ def refuse_conflicts(
         before = declared.get(binding.queue)
         if binding.exchange == DEFAULT_EXCHANGE and before is not None and before != binding:
             old, new = before.arguments, binding.arguments
-            fields = [(name, old.get(name), new.get(name)) for name in sorted({*old, *new})]
+            fields = [
+                (name, old.get(name, UNSAID.get(name)), new.get(name, UNSAID.get(name)))
+                for name in sorted({*old, *new})
+            ]
             raise _conflict("queue", binding.queue, fields)
 
 
@@ -137,6 +140,8 @@ def as_json(arguments: Mapping[str, Any]) -> str:
         raise MisuseError(f"binding arguments cannot be written as JSON: {exc}") from exc
 
 
+#: What an option is that a declaration leaves out, where it is not None.
+UNSAID = {"durable": True, "exclusive": False, "auto_delete": False}
 EXCHANGE_FIELDS = ("type", "durable", "auto_delete", "arguments")
 
 

@@ -120,7 +120,10 @@ class Store(ABC):
     def wait(self, queues: Sequence[str], timeout: float) -> None:
         """The hint: return when something may have been inserted, at the latest after ``timeout``.
 
-        Returning early or for nothing is allowed; not returning in time is not.
+        Returning early or for nothing is allowed; not returning in time is not. What was inserted
+        since this thread's last wait counts, or a row that came between claim and wait would be
+        missed. A store that can tell also returns when a delay or a lease ends: for one that cannot,
+        receivers look again every second.
         """
 
     @abstractmethod
