@@ -17,7 +17,7 @@ from .remedies import explain
 
 #: Seconds between polls: right after news, and after a while without. A process that wakes up now and
 #: then finds its caches cold: a poll costs about 0.1 ms of CPU then, so this keeps below 1 %.
-QUICKEST, SLOWEST = 0.001, 0.015
+QUICKEST, SLOWEST = 0.001, 0.017
 #: The pause between polls is this part of the time since the last news.
 PACE = 0.1
 
