@@ -25,11 +25,15 @@ class Host:
         known: dict[str, Any] = {"concurrency": pool.slots, "queues": ("celery",)} | options
         self.consumer = Consumer(app, pool, WorkerOptions("celery@test", "stub", **known))
         self.code: int | None = None
+        self.error: Exception | None = None
         self.thread = threading.Thread(target=self._run)
         self.thread.start()
 
     def _run(self) -> None:
-        self.code = self.consumer.run()
+        try:
+            self.code = self.consumer.run()
+        except ZeroDivisionError as error:  # what tests raise on purpose
+            self.error = error
 
     def stop(self, how: str = "warm", timeout: float = 20.0) -> int | None:
         self.consumer.stop(how)

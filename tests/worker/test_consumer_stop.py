@@ -10,6 +10,7 @@ from processes import until
 from stub_pool import StubPool
 
 from cicely import signals
+from cicely_worker.pools.spi import Report
 
 
 def test_idle_warm_stop(bench: Any, execute: Callable[[Any], Any]) -> None:
@@ -116,6 +117,26 @@ def test_executors_that_cannot_be_killed_keep_nothing(bench: Any) -> None:
     until(pool.holds, "the job")
     assert host.stop("cold") == 0
     bench.wait_size(ready=1)
+
+
+class Breaks(StubPool):
+    broken = False
+
+    def poll(self) -> list[Report]:
+        if self.broken:
+            raise ZeroDivisionError("a bug")
+        return super().poll()
+
+
+def test_a_loop_that_breaks_takes_its_intake_along(bench: Any) -> None:
+    pool = Breaks(lambda _: None, 1)
+    host = bench.host(pool)
+    before = set(threading.enumerate())
+    pool.broken = True
+    pool.wakeup.set()
+    host.thread.join(20)
+    assert isinstance(host.error, ZeroDivisionError)
+    assert [thread.name for thread in before if thread.is_alive() and "intake" in thread.name] == []
 
 
 def test_executor_that_dies_during_a_warm_stop(bench: Any) -> None:

@@ -208,4 +208,5 @@ class Consumer:
         self._intake.stop()
         self._link.close()
         self._selector.close()
-        self._wakeup.close()
+        if self._intake.join(LAST_WORDS):  # else it may wake us yet: its pipe must not become another file
+            self._wakeup.close()

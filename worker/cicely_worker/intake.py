@@ -114,6 +114,12 @@ class Intake:
             receiver = self.receiver
         _wake(receiver)
 
+    def join(self, timeout: float) -> bool:
+        """After :meth:`stop`: wait up to ``timeout`` seconds for the thread. False: it still runs."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+        return not self._thread.is_alive()
+
     # --- the thread
 
     def _run(self) -> None:
