@@ -49,9 +49,8 @@ def apply(
             rest = [follow for follow in outcome.sends if not _is_retry(follow, send)]
             if rest:
                 app.publisher.publish(rest)
-            records = [record for record in (outcome.record, *outcome.more_records) if record is not None]
-            if records and task.store_eager_result:
-                app.backend.put_many(records)
+            if outcome.records and task.store_eager_result:
+                app.backend.put_many(outcome.records)
             if not again:
                 break
             send = again[-1]
@@ -60,9 +59,9 @@ def apply(
     retval = attempt.retval
     if propagate and outcome.state in states.PROPAGATE_STATES and isinstance(retval, BaseException):
         raise retval
-    if outcome.record is not None and outcome.state == states.SUCCESS:
-        accept = (conf.result_serializer,)
-        retval = decode_record(outcome.record.payload, accept, serializer=conf.result_serializer)["result"]
+    if outcome.records and outcome.state == states.SUCCESS:
+        payload, serializer = outcome.records[0].payload, conf.result_serializer
+        retval = decode_record(payload, (serializer,), serializer=serializer)["result"]
     return EagerResult(outcome.task_id, retval, outcome.state, outcome.traceback, task.name)
 
 

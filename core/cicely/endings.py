@@ -157,29 +157,27 @@ def abandoned(
         headers = delivery.message.headers
         task_id = str(headers.get("id") or delivery.message.properties.correlation_id or "")
         name = str(headers.get("task") or "")
-        record = None
+        kept: tuple[StoredRecord, ...] = ()
         if task_id and records.enabled and headers.get("ignore_result") is not True:
-            record = records.record(task_id, state, error)
-        return Outcome(task_id, name, state, verdict, (), record, reason=reason, summary=summary)
+            kept = (records.record(task_id, state, error),)
+        return Outcome(task_id, name, state, verdict, (), kept, reason=reason, summary=summary)
     task = app.tasks.get(message.name)
     request = request_of_message(message, delivery, hostname, task)
-    record = None
+    kept = _of_dependents(records, message, state, error, None)
     if records.enabled and (
         not request.ignore_result or (task is not None and task.store_errors_even_if_ignored)
     ):
-        record = records.record(message.id, state, error, request)
+        kept = (records.record(message.id, state, error, request), *kept)
     sends = after_failure(app, request, error, None, here=False) if state == states.FAILURE else []
-    more = _of_dependents(records, message, state, error, None)
     return Outcome(
         message.id,
         message.name,
         state,
         verdict,
         tuple(sends),
-        record,
+        kept,
         reason=reason,
         summary=summary,
-        more_records=more,
     )
 
 
@@ -263,12 +261,11 @@ def _finished(
         state,
         verdict,
         (*attempt.request._deferred, *attempt.sends),
-        record,
+        more if record is None else (record, *more),
         None,
         True,
         reason,
         attempt.runtime,
         saferepr(retval, task.resultrepr_maxsize) if summary is None else summary,
         traceback,
-        more,
     )

@@ -1,7 +1,7 @@
 """What running one task message leads to: plain data, carried out by whoever ran it.
 
 Nothing in an outcome has happened yet. The order in which it is carried out is the promise that
-nothing is lost: ``sends`` are published and confirmed, ``record`` is stored, then the message is
+nothing is lost: ``sends`` are published and confirmed, ``records`` are stored, then the message is
 settled with ``verdict``.
 """
 
@@ -20,8 +20,8 @@ class Outcome:
 
     ``state`` is one of :mod:`cicely.states`; ``summary`` the text for logs and events (repr of the
     result or of the exception, bounded). ``not_before``, ``counted`` and ``reason`` go into the
-    settlement. ``runtime`` is seconds spent in the task body. ``more_records`` are of tasks that end
-    together with this one, such as the rest of a chain that failed; they are stored with ``record``.
+    settlement. ``runtime`` is seconds spent in the task body. ``records`` are the task's own, if it is to
+    be kept, and those of tasks that end together with it, such as the rest of a chain that failed.
     """
 
     task_id: str
@@ -29,11 +29,10 @@ class Outcome:
     state: str
     verdict: Verdict
     sends: tuple[Send, ...] = ()
-    record: StoredRecord | None = None
+    records: tuple[StoredRecord, ...] = ()
     not_before: float | None = None
     counted: bool = True
     reason: str | None = None
     runtime: float = 0.0
     summary: str = ""
     traceback: str | None = None
-    more_records: tuple[StoredRecord, ...] = ()

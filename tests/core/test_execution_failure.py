@@ -203,7 +203,7 @@ def test_ignore_stores_nothing(app: Cicely, drain: Drain) -> None:
     result = ignored.delay()
     outcome = drain.run_one()
     assert outcome is not None
-    assert (outcome.state, outcome.verdict, outcome.record) == (states.IGNORED, Verdict.DONE, None)
+    assert (outcome.state, outcome.verdict, outcome.records) == (states.IGNORED, Verdict.DONE, ())
     assert result.state == states.PENDING
     assert seen == []
 
@@ -235,7 +235,7 @@ def test_reject_with_requeue_returns_the_message(app: Cicely, drain: Drain) -> N
     result = rejected.delay()
     outcome = drain.run_one()
     assert outcome is not None
-    assert (outcome.verdict, outcome.record) == (Verdict.RETURN, None)
+    assert (outcome.verdict, outcome.records) == (Verdict.RETURN, ())
     assert result.state == states.PENDING
     drain.run_one()
     assert attempts == [1, 2]

@@ -36,8 +36,7 @@ def captured(name: str) -> Message:
 
 
 def error_of(outcome: Outcome) -> BaseException:
-    assert outcome.record is not None
-    found: BaseException = decode_record(outcome.record.payload)["result"]
+    found: BaseException = decode_record(outcome.records[0].payload)["result"]
     return found
 
 
@@ -73,7 +72,7 @@ def test_unreadable_messages_become_dead_letters_and_failures(
 
 def test_a_message_without_id_is_refused_without_record(execution: Execution) -> None:
     outcome = execution.run(deliver(captured("tolerance-no-id")))
-    assert (outcome.verdict, outcome.record, outcome.task_name) == (Verdict.DEAD, None, "t.add")
+    assert (outcome.verdict, outcome.records, outcome.task_name) == (Verdict.DEAD, (), "t.add")
 
 
 def test_a_tolerated_message_runs(execution: Execution) -> None:
@@ -130,7 +129,7 @@ def test_a_part_of_a_chord_is_refused_and_its_body_fails(execution: Execution) -
     assert outcome.verdict is Verdict.DEAD
     assert "part of a chord" in (outcome.reason or "")
     body = json.loads(message.body)[2]["chord"]["options"]["task_id"]
-    assert [record.task_id for record in outcome.more_records] == [body]
+    assert [record.task_id for record in outcome.records[1:]] == [body]
 
 
 def test_what_cannot_be_started_afterwards_is_refused_before(execution: Execution) -> None:
@@ -177,7 +176,7 @@ def test_abandoning_tells_the_errbacks_and_fails_the_chain(app: Cicely, drain: D
     outcome = abandon(Execution(app, hostname="w"), found.message)
     assert told == []
     assert isinstance(error_of(outcome), WorkerLostError)
-    assert [record.task_id for record in outcome.more_records] == ["rest-1"]
+    assert [record.task_id for record in outcome.records[1:]] == ["rest-1"]
     for send in outcome.sends:
         assert send.message.headers["parent_id"] == "x"
         assert send.message.headers["root_id"] == "root"
@@ -192,7 +191,7 @@ def test_abandoning_tells_the_errbacks_and_fails_the_chain(app: Cicely, drain: D
 def test_abandoning_respects_ignored_results(app: Cicely) -> None:
     execution = Execution(app, hostname="w")
     outcome = abandon(execution, encode_task("gone", "x", (), {}, ignore_result=True))
-    assert outcome.record is None
+    assert outcome.records == ()
 
 
 @pytest.mark.parametrize(

@@ -272,7 +272,7 @@ def test_nothing_is_encoded_without_a_result_backend() -> None:
 
         outcome = Execution(app, hostname="w").run(delivery("odd"))
     assert outcome.state == states.SUCCESS
-    assert outcome.record is None
+    assert outcome.records == ()
 
 
 def test_coroutines_run_in_one_loop_per_thread(app: Cicely) -> None:

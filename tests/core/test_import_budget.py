@@ -45,7 +45,8 @@ def test_help() -> None:
 
 
 def test_import_cicely_loads_no_engine() -> None:
-    code = "import cicely, sys; print([m for m in sys.modules if m in ('msgspec', 'click', 'sqlite3', 'cicely.app')])"
+    engine = ("msgspec", "click", "sqlite3", "cicely.app")
+    code = f"import cicely, sys; print([name for name in {engine} if name in sys.modules])"
     found = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=30
     )

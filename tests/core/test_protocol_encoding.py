@@ -51,7 +51,7 @@ def test_simple_call() -> None:
 
 def test_every_option() -> None:
     envelope = captured("redis-task-alloptions")
-    link = {
+    link: dict[str, Any] = {
         "task": "t.add",
         "args": [10],
         "kwargs": {},

@@ -40,9 +40,15 @@ def outcome(
     stored: bool = True,
     **rest: Any,
 ) -> Outcome:
-    record = StoredRecord(name, state, f"record of {name}".encode()) if stored else None
-    known: dict[str, Any] = {"verdict": Verdict.DONE, "task_name": "add", "runtime": 0.0001} | rest
-    return Outcome(task_id=name, state=state, sends=tuple(sends), record=record, **known)
+    records = (StoredRecord(name, state, f"record of {name}".encode()),) if stored else ()
+    known: dict[str, Any] = {
+        "verdict": Verdict.DONE,
+        "task_name": "add",
+        "runtime": 0.0001,
+        "records": records,
+    }
+    known |= rest
+    return Outcome(task_id=name, state=state, sends=tuple(sends), **known)
 
 
 def finished(number: int, slot: int = 0, runtime: float = 0.0001, task: str = "add") -> Finished:

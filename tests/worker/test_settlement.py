@@ -98,6 +98,13 @@ def test_order_is_publish_store_settle_each_once(world: World) -> None:
     assert len(world.ledger) == len(world.settling) == 0
 
 
+def test_records_of_tasks_that_end_with_this_one_are_stored(world: World) -> None:
+    rest = (StoredRecord("rest-1", states.FAILURE, b"1"), StoredRecord("rest-2", states.FAILURE, b"2"))
+    world.end(outcome("a", stored=False, records=rest))
+    world.settling.flush(0.0)
+    assert world.done[0] == ("store", ["rest-1", "rest-2"])
+
+
 def test_is_due_at_a_number_a_time_or_when_idle(world: World) -> None:
     settling = world.settling
     assert settling.due_at(idle=True) is None

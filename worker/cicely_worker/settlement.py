@@ -180,7 +180,7 @@ class Settlement:
 
     def _put(self, batch: list[Ended], now: float) -> list[Ended]:
         """Store the records. Returns what is ready to be settled; keeps the rest for the next try."""
-        records = [outcome.record for _, outcome in batch if outcome.record is not None]
+        records = [record for _, outcome in batch for record in outcome.records]
         self._published = []
         if not records:
             return batch
@@ -192,8 +192,8 @@ class Settlement:
         return batch
 
     def _unstored(self, batch: list[Ended], error: BackendError, now: float) -> list[Ended]:
-        ready = [item for item in batch if item[1].record is None]
-        waiting = [item for item in batch if item[1].record is not None]
+        ready = [item for item in batch if not item[1].records]
+        waiting = [item for item in batch if item[1].records]
         self._store.failed(now)
         tries = self._store.tries
         if tries == STORE_TRIES:
@@ -216,10 +216,8 @@ class Settlement:
         refused: list[Ended] = []
         in_a_row = 0
         for position, item in enumerate(waiting):
-            record = item[1].record
             try:
-                if record is not None:
-                    self._ports.store([record])
+                self._ports.store(item[1].records)
             except BackendError:
                 refused.append(item)
                 in_a_row += 1

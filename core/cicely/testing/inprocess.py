@@ -47,9 +47,8 @@ class Drain:
         outcome = self._execution.run(delivery)
         if outcome.sends:
             self._app.publisher.publish(outcome.sends)
-        records = [record for record in (outcome.record, *outcome.more_records) if record is not None]
-        if records:
-            self._app.backend.put_many(records)
+        if outcome.records:
+            self._app.backend.put_many(outcome.records)
         self._receiver.settle(
             [
                 Settlement(

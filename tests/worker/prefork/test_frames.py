@@ -59,7 +59,7 @@ def test_an_outcome_arrives_whole() -> None:
         "RETRY",
         Verdict.RETURN,
         sends=(Send(Message(b"1", {"a": 1}, PROPERTIES), "k", "e", 1.5, 2.5, False),),
-        record=StoredRecord("id", "RETRY", b"{}", 5.0),
+        records=(StoredRecord("id", "RETRY", b"{}", 5.0),),
         not_before=9.5,
         counted=False,
         reason="why",
