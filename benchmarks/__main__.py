@@ -24,7 +24,7 @@ from types import ModuleType
 @contextmanager
 def worker(*options: str) -> Iterator[None]:
     """A prefork worker with two executors; stopped, and checked to stop well, at the end."""
-    command = [sys.executable, "-m", "cicely", "-A", "benchmarks.app", "worker", "-l", "error", *options]
+    command = [sys.executable, "-m", "cicely", "-q", "-A", "benchmarks.app", "worker", "-l", "error", *options]
     process = subprocess.Popen(command)
     try:
         yield

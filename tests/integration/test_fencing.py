@@ -39,7 +39,7 @@ def test_a_late_ack_is_refused_and_one_result_stands(make_project: Callable[[str
     until(lambda: len(list(project.path.glob("run-*"))) == 2, "the second worker to take the task over")
     (project.path / "go").touch()
     assert result.get(timeout=30) == second.pid
-    assert project.sizes().leased == 0
+    until(lambda: project.sizes().leased == 0, "the second worker to settle the task")
 
     frozen.signal(signal.SIGCONT)
     until(lambda: "late" in frozen.log, "the first worker to report its late ack")

@@ -72,7 +72,7 @@ class SQLiteBackend(ResultBackend):
             stored = connection.executemany(schema.PUT_NEW, rows).rowcount
             if stored < len(rows):
                 # Some ids were there. All again, in order: one batch may hold two states of one task.
-                connection.executemany(schema.PUT, [(*row, now) for row in rows])
+                connection.executemany(schema.PUT, [(*row, row[0], now) for row in rows])
             if now >= self._sweep_at:
                 swept = connection.execute(schema.SWEEP, (now, SWEEP_ROWS)).rowcount
                 self._sweep_at = now if swept == SWEEP_ROWS else now + SWEEP_EVERY

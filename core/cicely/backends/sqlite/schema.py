@@ -26,13 +26,13 @@ SCHEMA = (
 IS_MADE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'cicely_result_group'"
 
 #: Parameters: task id, state, expiry, payload. Enough for a task's first record, and a third cheaper.
-PUT_NEW = "INSERT OR IGNORE INTO cicely_result (task_id, state, expires_at, payload) VALUES (?1, ?2, ?3, ?4)"
+PUT_NEW = "INSERT OR IGNORE INTO cicely_result (task_id, state, expires_at, payload) VALUES (?, ?, ?, ?)"
 
-#: The same parameters and now. Leaves a SUCCESS alone that has not expired.
+#: The same parameters, the task id again, and now. Leaves a SUCCESS alone that has not expired.
 PUT = """INSERT OR REPLACE INTO cicely_result (task_id, state, expires_at, payload)
-    SELECT ?1, ?2, ?3, ?4 WHERE NOT EXISTS (
+    SELECT ?, ?, ?, ? WHERE NOT EXISTS (
         SELECT 1 FROM cicely_result
-        WHERE task_id = ?1 AND state = 'SUCCESS' AND (expires_at IS NULL OR expires_at > ?5))"""
+        WHERE task_id = ? AND state = 'SUCCESS' AND (expires_at IS NULL OR expires_at > ?))"""
 
 NEWEST = "SELECT coalesce(max(seq), 0) FROM cicely_result"
 CHANGED_IDS = "SELECT task_id FROM cicely_result WHERE seq > ?"
