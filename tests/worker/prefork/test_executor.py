@@ -171,7 +171,7 @@ def test_the_process_around_it(play: Play) -> None:
 
 
 @pytest.mark.parametrize(
-    "scenario", ["descriptors", "random_numbers", "no_terminal", "role", "consumer_gone"]
+    "scenario", ["descriptors", "random_numbers", "no_terminal", "role", "comm", "consumer_gone"]
 )
 def test_a_new_process(play: Play, scenario: str) -> None:
     play("executors", scenario)

@@ -181,8 +181,13 @@ def reseed() -> None:
 
 
 def take_role(role: str, nodename: str) -> None:
-    """Show what this process is: in log records (processName), and where setproctitle is installed in ps."""
+    """Show what this process is: in log records (processName), in top and `ps -o comm` (Linux), and where
+    setproctitle is installed in the whole line of ps.
+    """
     multiprocessing.current_process().name = role
+    if sys.platform == "linux":
+        with open("/proc/self/comm", "w", encoding="ascii") as file:
+            file.write(f"cicely {role}"[:15])  # the kernel keeps 15 bytes
     try:
         from setproctitle import setproctitle
     except ImportError:

@@ -109,6 +109,10 @@ def role() -> None:
     assert ask("__import__('multiprocessing').current_process().name") == ["executor-0"]
 
 
+def comm() -> None:
+    assert ask("open('/proc/self/comm').read()") == ["cicely executor\n"]
+
+
 def title() -> None:
     assert ask("__import__('setproctitle').getproctitle()") == ["cicely executor-0 (worker@here)"]
 
@@ -147,4 +151,4 @@ def consumer_gone() -> None:
 
 
 if __name__ == "__main__":
-    play([life, descriptors, random_numbers, no_terminal, role, title, failing_start, consumer_gone])
+    play([life, descriptors, random_numbers, no_terminal, role, comm, title, failing_start, consumer_gone])
