@@ -15,7 +15,7 @@ from cicely_transports.errors import NotSupported, OperationalError, PartialPubl
 from cicely_transports.message import Message
 from cicely_transports.spi import Delivery, Send, Settlement, Tag, Verdict
 from cicely_worker.ledger import Ledger
-from cicely_worker.settlement import FLUSH_AFTER, FLUSH_AT, RETURN_DELAY, STORE_TRIES, Ports
+from cicely_worker.settlement import FLUSH_AFTER, FLUSH_AT, STORE_TRIES, Ports
 from cicely_worker.settlement import Settlement as Settling
 
 WALL = 100.0
@@ -122,30 +122,59 @@ def test_settlement_carries_the_whole_verdict(world: World) -> None:
 
 
 class TestPublishing:
-    def test_a_broken_broker_returns_those_with_follow_ups(self, world: World, caplog: Any) -> None:
+    def test_a_broken_broker_holds_back_those_with_follow_ups(self, world: World, caplog: Any) -> None:
         world.publish_error = OperationalError("gone")
         world.end(outcome("a", sends=[send("next")]), outcome("b"))
         world.settling.flush(0.0)
-        assert world.done == [
-            ("store", ["b"]),
-            ("settle", [("a", Verdict.RETURN), ("b", Verdict.DONE)]),
-        ]
-        assert world.items[0].counted
-        assert world.items[0].not_before == WALL + RETURN_DELAY
-        assert "a" in caplog.text
+        assert world.done == [("store", ["b"]), ("settle", [("b", Verdict.DONE)])]
         assert "gone" in caplog.text
+        again = world.settling.due_at(idle=True)
+        assert again is not None
+        assert again > 0.0
+        world.settling.flush(again / 2)
+        assert len(world.settling) == 1
+        world.publish_error = None
+        world.settling.flush(again)
+        assert world.done[2:] == [
+            ("publish", ["next"]),
+            ("store", ["a"]),
+            ("settle", [("a", Verdict.DONE)]),
+        ]
+
+    def test_those_without_follow_ups_pass_while_others_wait(self, world: World) -> None:
+        world.publish_error = OperationalError("gone")
+        world.end(outcome("a", sends=[send("next")]))
+        world.settling.flush(0.0)
+        world.end(outcome("b"), outcome("c", sends=[send("later")]), now=0.01)
+        world.settling.flush(0.02)
+        assert world.done == [("store", ["b"]), ("settle", [("b", Verdict.DONE)])]
+        world.publish_error = None
+        world.settling.flush(10.0)
+        assert world.done[2] == ("publish", ["next", "later"])
 
     @pytest.mark.parametrize("wrapped", [False, True])
-    def test_a_partial_one_returns_only_the_unsent(self, world: World, wrapped: bool) -> None:
-        first, second = send("1"), send("2")
+    def test_what_was_confirmed_is_not_sent_again(self, world: World, wrapped: bool) -> None:
+        first, second, third = send("1"), send("2"), send("3")
         partial = PartialPublish([second], "full")
         world.publish_error = partial
         if wrapped:
             world.publish_error = OperationalError("full")
             world.publish_error.__cause__ = partial
-        world.end(outcome("a", sends=[first]), outcome("b", sends=[second]))
+        world.end(outcome("a", sends=[first]), outcome("b", sends=[second, third]))
         world.settling.flush(0.0)
-        assert world.done[-1] == ("settle", [("a", Verdict.DONE), ("b", Verdict.RETURN)])
+        assert world.done[-1] == ("settle", [("a", Verdict.DONE)])
+        world.publish_error = None
+        world.settling.flush(world.settling.due_at(idle=True) or 0.0)
+        assert world.done[2:] == [("publish", ["2"]), ("store", ["b"]), ("settle", [("b", Verdict.DONE)])]
+
+    def test_a_claim_lost_while_its_follow_ups_wait_is_dropped(self, world: World, caplog: Any) -> None:
+        world.publish_error = OperationalError("gone")
+        world.end(outcome("a", sends=[send("next")]))
+        world.settling.flush(0.0)
+        world.publish_error, world.lost, world.now = None, {"a"}, WALL + 31.0
+        world.settling.flush(10.0)
+        assert world.done == []
+        assert "late ack refused" in caplog.text
 
     def test_what_can_never_be_published_fails_its_task_alone(self, world: World, caplog: Any) -> None:
         world.unpublishable = {"huge"}
@@ -181,22 +210,25 @@ class TestStoring:
         world.settling.flush(0.0)
         assert world.done == [("settle", [("b", Verdict.DONE)])]
 
-    def test_after_many_tries_the_delivery_is_returned(self, world: World, caplog: Any) -> None:
+    def test_a_backend_that_stays_away_is_waited_for(self, world: World, caplog: Any) -> None:
         world.store_error = BackendStoreError("away")
-        world.end(outcome("a"))
-        for _ in range(STORE_TRIES):
+        world.end(outcome("a"), outcome("b"))
+        for _ in range(3 * STORE_TRIES):
             world.settling.flush(world.settling.due_at(idle=True) or 0.0)
-        assert world.done == [("settle", [("a", Verdict.RETURN)])]
-        assert world.items[0].counted
+        assert world.done == []
         assert "away" in caplog.text
+        world.store_error = None
+        world.settling.flush(world.settling.due_at(idle=True) or 0.0)
+        assert world.done[-1] == ("settle", [("a", Verdict.DONE), ("b", Verdict.DONE)])
 
-    def test_one_bad_record_does_not_return_the_others(self, world: World) -> None:
+    def test_one_bad_record_becomes_a_dead_letter_alone(self, world: World, caplog: Any) -> None:
         world.unstorable = {"b"}
         world.end(outcome("a"), outcome("b"), outcome("c"))
         for _ in range(STORE_TRIES):
             world.settling.flush(world.settling.due_at(idle=True) or 0.0)
         settled = {tag: verdict for what, items in world.done if what == "settle" for tag, verdict in items}
-        assert settled == {"a": Verdict.DONE, "b": Verdict.RETURN, "c": Verdict.DONE}
+        assert settled == {"a": Verdict.DONE, "b": Verdict.DEAD, "c": Verdict.DONE}
+        assert world.items[0].reason == "its result cannot be stored: too large"
 
 
 class TestSettling:

@@ -30,12 +30,10 @@ log = logging.getLogger("cicely.worker.settlement")
 FLUSH_AT = 256
 #: or this many seconds after the first.
 FLUSH_AFTER = 0.010
-#: Pauses between tries to store results or to settle, in seconds; the last one repeats.
+#: Pauses between tries to publish, to store or to settle, in seconds; the last one repeats.
 BACKOFF = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-#: After so many failed tries to store its result, a delivery is returned.
+#: A record that was refused so often, while others were stored, is given up.
 STORE_TRIES = 8
-#: Seconds that a delivery is held back when it is returned because something around it failed.
-RETURN_DELAY = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +77,19 @@ class Settlement:
         self._ledger = ledger
         self._ports = ports
         self._fresh: list[Ended] = []
+        self._unsent: list[Ended] = []
         self._published: list[Ended] = []
         self._stored: list[Ended] = []
         self._since = 0.0
+        self._send = _Retry()
         self._store = _Retry()
+        #: Single records were stored since the backend last refused a batch: it is not the backend.
+        self._store_works = False
         self._settle = _Retry()
         self._hold = _Retry()
 
     def __len__(self) -> int:
-        return len(self._fresh) + len(self._published) + len(self._stored)
+        return len(self._fresh) + len(self._unsent) + len(self._published) + len(self._stored)
 
     def add(self, ended: Sequence[Ended], now: float) -> None:
         """Take outcomes. ``now`` and all times of this class are monotonic seconds."""
@@ -100,6 +102,8 @@ class Settlement:
         times = []
         if self._fresh:
             times.append(self._since if idle or len(self._fresh) >= FLUSH_AT else self._since + FLUSH_AFTER)
+        if self._unsent:
+            times.append(self._send.at)
         if self._published:
             times.append(self._store.at)
         if self._stored:
@@ -113,13 +117,22 @@ class Settlement:
             self._hold.failed(now)  # nothing may be stored for a claim that may be lost: ask again later
             return
         self._hold.worked()
-        if self._fresh:
-            batch, self._fresh = self._fresh, []
-            self._published.extend(self._publish(self._ours(batch)))
+        if self._fresh or self._unsent:
+            self._publish_all(now)
         if self._published and now >= self._store.at:
             self._stored.extend(self._put(self._ours(self._published), now))
         if self._stored and now >= self._settle.at:
             self._end(self._ours(self._stored), now)
+
+    def _publish_all(self, now: float) -> None:
+        batch, self._fresh = self._ours(self._fresh), []
+        unsent = [*self._ours(self._unsent), *[item for item in batch if item[1].sends]]
+        self._unsent = []
+        if now >= self._send.at:
+            self._published.extend(self._publish(unsent, now))
+        else:
+            self._unsent = unsent
+        self._published.extend([item for item in batch if not item[1].sends])
 
     def _ours(self, batch: list[Ended]) -> list[Ended]:
         held = self._ledger.numbers
@@ -132,7 +145,7 @@ class Settlement:
 
     # --- publish
 
-    def _publish(self, batch: list[Ended]) -> list[Ended]:
+    def _publish(self, batch: list[Ended], now: float) -> list[Ended]:
         sends = [send for _, outcome in batch for send in outcome.sends]
         if not sends:
             return batch
@@ -140,17 +153,31 @@ class Settlement:
             self._ports.publish(sends)
         except MisuseError as error:
             if len(batch) > 1:  # one of them can never be published: find it, spare the others
-                return [done for item in batch for done in self._publish([item])]
+                return [done for item in batch for done in self._publish([item], now)]
             return [self._hopeless(batch[0], error)]
         except RetryableError as error:
-            partial = error if isinstance(error, PartialPublish) else error.__cause__
-            unsent = set(map(id, partial.unsent if isinstance(partial, PartialPublish) else sends))
-            why = f"its follow-up messages could not be published: {error}"
-            return [
-                self._returned(item, why) if not unsent.isdisjoint(map(id, item[1].sends)) else item
-                for item in batch
-            ]
+            return self._unpublished(batch, error, now)
+        self._send.worked()
         return batch
+
+    def _unpublished(self, batch: list[Ended], error: RetryableError, now: float) -> list[Ended]:
+        """Keep what was not confirmed for the next try, without what was. Returns what was wholly sent."""
+        partial = error if isinstance(error, PartialPublish) else error.__cause__
+        sends = [send for _, outcome in batch for send in outcome.sends]
+        unsent = set(map(id, partial.unsent if isinstance(partial, PartialPublish) else sends))
+        self._send.failed(now)
+        log.warning(
+            "%d follow-up messages could not be published (next try in %.1f s): %s",
+            len(unsent), self._send.at - now, error,
+        )  # fmt: skip
+        sent = []
+        for job, outcome in batch:
+            left = tuple([send for send in outcome.sends if id(send) in unsent])
+            if left:
+                self._unsent.append((job, replace(outcome, sends=left)))
+            else:
+                sent.append((job, outcome))
+        return sent
 
     def _hopeless(self, item: Ended, error: Exception) -> Ended:
         """The follow-ups break a rule of the transport: the task fails, as it does in Celery."""
@@ -169,13 +196,6 @@ class Settlement:
                 )
         return job, replace(failed, sends=())
 
-    def _returned(self, item: Ended, why: str) -> Ended:
-        """Not settled as done: the message goes back and the task will run again."""
-        job, outcome = item
-        log.error("Task %s[%s] is returned to its queue: %s", outcome.task_name, outcome.task_id, why)
-        later = self._ports.clock() + RETURN_DELAY
-        return job, give_back(job.delivery, why, counted=True, not_before=later)
-
     # --- store
 
     def _put(self, batch: list[Ended], now: float) -> list[Ended]:
@@ -189,28 +209,31 @@ class Settlement:
         except BackendError as error:
             return self._unstored(batch, error, now)
         self._store.worked()
+        self._store_works = False
         return batch
 
     def _unstored(self, batch: list[Ended], error: BackendError, now: float) -> list[Ended]:
+        """Keep what could not be stored for the next try, for as long as it takes: running its task again
+        would store it no better. Only a record that is refused while others are stored is given up.
+        """
         ready = [item for item in batch if not item[1].records]
         waiting = [item for item in batch if item[1].records]
         self._store.failed(now)
         tries = self._store.tries
-        if tries == STORE_TRIES:
-            log.error("Results could not be stored %d times; their tasks are returned: %s", tries, error)
-            self._store.worked()
-            why = f"its result could not be stored: {error}"
-            return [*ready, *[self._returned(item, why) for item in waiting]]
         log.warning(
-            "%d results could not be stored (try %d of %d, next in %.1f s): %s",
-            len(waiting), tries, STORE_TRIES, self._store.at - now, error,
+            "%d results could not be stored (try %d, next in %.1f s): %s",
+            len(waiting), tries, self._store.at - now, error,
         )  # fmt: skip
-        stored, self._published = self._put_singly(waiting) if tries > 1 else ([], waiting)
+        stored, refused, single = self._put_singly(waiting) if tries > 1 else ([], waiting, False)
+        if single and tries >= STORE_TRIES:
+            self._store.worked()
+            return [*ready, *stored, *[self._unstorable(item, error) for item in refused]]
+        self._published = refused
         return [*ready, *stored]
 
-    def _put_singly(self, waiting: list[Ended]) -> tuple[list[Ended], list[Ended]]:
-        """Find out whether some records can be stored. The second refusal in a row ends the attempt:
-        then it is the backend, not the record.
+    def _put_singly(self, waiting: list[Ended]) -> tuple[list[Ended], list[Ended], bool]:
+        """Find out whether some records can be stored. Returns what was stored, what was not, and whether
+        the fault is in single records: the second refusal in a row says that it is in the backend.
         """
         stored: list[Ended] = []
         refused: list[Ended] = []
@@ -222,11 +245,20 @@ class Settlement:
                 refused.append(item)
                 in_a_row += 1
                 if in_a_row == 2:
-                    return stored, [*refused, *waiting[position + 1 :]]
+                    self._store_works = False
+                    return stored, [*refused, *waiting[position + 1 :]], False
             else:
+                self._store_works = True
                 stored.append(item)
                 in_a_row = 0
-        return stored, refused
+        return stored, refused, self._store_works
+
+    def _unstorable(self, item: Ended, error: BackendError) -> Ended:
+        """The task ran, its result can never be stored: a dead letter tells of it."""
+        job, outcome = item
+        why = f"its result cannot be stored: {error}"
+        log.error("Task %s[%s] becomes a dead letter: %s", outcome.task_name, outcome.task_id, why)
+        return job, replace(outcome, verdict=Verdict.DEAD, reason=why, records=())
 
     # --- settle
 
