@@ -69,7 +69,7 @@ SETTINGS = (
         "broker_connection_max_retries",
         INT | None,
         100,
-        "Attempts before a worker gives up; None or 0 is no limit.",
+        "No effect: a worker tries for ever, with pauses, and says so in its log. Accepted for Celery's sake.",
     ),
     Setting("broker_channel_error_retry", BOOL, False, _NO_CHANNELS),
     Setting(

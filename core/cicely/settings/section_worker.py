@@ -20,8 +20,8 @@ WORKER = (
         "worker_prefetch_multiplier",
         INT,
         4,
-        "Tasks that a worker may hold beside the running ones, per executor, once they have shown to be "
-        "short; 0 is no limit but the worker's own.",
+        "No effect: a worker sizes its batches by the run times that it measures (worker_disable_prefetch "
+        "turns batches off). Accepted for Celery's sake.",
         "CELERYD_PREFETCH_MULTIPLIER",
     ),
     Setting(
