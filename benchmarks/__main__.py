@@ -24,8 +24,8 @@ from types import ModuleType
 @contextmanager
 def worker(*options: str) -> Iterator[None]:
     """A prefork worker with two executors; stopped, and checked to stop well, at the end."""
-    command = [sys.executable, "-m", "cicely", "-q", "-A", "benchmarks.app", "worker", "-l", "error", *options]
-    process = subprocess.Popen(command)
+    command = [sys.executable, "-m", "cicely", "-q", "-A", "benchmarks.app", "worker", "-l", "error"]
+    process = subprocess.Popen([*command, *options])
     try:
         yield
     finally:

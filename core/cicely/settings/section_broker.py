@@ -69,7 +69,7 @@ SETTINGS = (
         "broker_connection_max_retries",
         INT | None,
         100,
-        "No effect: a worker tries for ever, with pauses, and says so in its log. Accepted for Celery's sake.",
+        "No effect: a worker tries for ever, with pauses, and says so in its log. Accepted as Celery's.",
     ),
     Setting("broker_channel_error_retry", BOOL, False, _NO_CHANNELS),
     Setting(

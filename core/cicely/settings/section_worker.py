@@ -21,7 +21,7 @@ WORKER = (
         INT,
         4,
         "No effect: a worker sizes its batches by the run times that it measures (worker_disable_prefetch "
-        "turns batches off). Accepted for Celery's sake.",
+        "turns batches off). Accepted as Celery's.",
         "CELERYD_PREFETCH_MULTIPLIER",
     ),
     Setting(
