@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -126,14 +127,26 @@ def test_a_path_that_is_a_file(tmp_path: Path) -> None:
         backend.get_many(["a"])
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_directory_that_is_not_writable(tmp_path: Path) -> None:
+@pytest.fixture
+def closed(tmp_path: Path) -> Iterator[Path]:
     tmp_path.chmod(0o500)
-    try:
-        with pytest.raises(BackendStoreError, match="may write there"):
-            FilesystemBackend(str(tmp_path)).put_many([item("a")])
-    finally:
-        tmp_path.chmod(0o700)
+    yield tmp_path
+    tmp_path.chmod(0o700)
+
+
+@pytest.fixture
+def nobody() -> Iterator[None]:
+    """Root may write everywhere: be somebody else for a while."""
+    me = os.geteuid()
+    if me == 0:
+        os.seteuid(65534)
+    yield
+    os.seteuid(me)
+
+
+def test_a_directory_that_is_not_writable(closed: Path, nobody: None) -> None:
+    with pytest.raises(BackendStoreError, match="may write there"):
+        FilesystemBackend(str(closed)).put_many([item("a")])
 
 
 def test_a_lock_that_is_not_given_back_is_reported(
