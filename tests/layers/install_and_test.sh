@@ -11,7 +11,7 @@ floor() { # name, tests, distributions...
     "$python" -m venv "$env"
     "$env/bin/python" -m pip install -q --disable-pip-version-check "${test_tools[@]}" "$@"
     echo "--- $name alone"
-    "$env/bin/python" -m pytest -q -n 2 "$tests"
+    "$env/bin/python" -m pytest -q -n 2 -m "not alone" "$tests"
 }
 
 floor transports tests/transports "./transports[msgpack,yaml,zstd,brotli]"
