@@ -13,9 +13,10 @@ from click.testing import CliRunner, Result
 from cicely import Cicely
 from cicely.exceptions import ImproperlyConfigured
 from cicely_transports.spi import QueueSize
-from cicely_worker import command, hosting
+from cicely_worker import command, launch
 from cicely_worker.command import HARMLESS, MISSING
-from cicely_worker.options import WorkerOptions, cpu_count, node_name
+from cicely_worker.cpus import cpu_count
+from cicely_worker.options import WorkerOptions, node_name
 
 
 class Runs:
@@ -47,7 +48,7 @@ def invoke(
     app: Cicely, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., tuple[Result, WorkerOptions | None]]:
     runs = Runs()
-    monkeypatch.setattr(hosting, "Worker", runs)
+    monkeypatch.setattr(launch, "Worker", runs)
 
     def call(*arguments: str) -> tuple[Result, WorkerOptions | None]:
         runs.options.clear()

@@ -16,8 +16,6 @@ from cicely.utils.log import LoggingProxy, SecretsFilter, TaskFormatter, task_lo
 if TYPE_CHECKING:
     from cicely.settings.settings import Settings
 
-LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "FATAL")
-
 
 def setup_logging(conf: Settings, level: str, logfile: str | None) -> None:
     """Send log records of at least ``level`` to ``logfile`` (None: standard error). Raises OSError."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 
@@ -40,13 +39,6 @@ class WorkerOptions:
                 raise ImproperlyConfigured(f"{name} must be at least {least}, not {value}")
         if self.lease <= 0:
             raise ImproperlyConfigured(f"worker_lease must be more than 0 seconds, not {self.lease}")
-
-
-def cpu_count() -> int:
-    """CPUs that this process may use: its affinity, not the machine."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def node_name(pattern: str | None, host: str | None = None) -> str:
