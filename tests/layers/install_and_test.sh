@@ -2,6 +2,7 @@
 # Install a floor without those above it and run its tests: an upward import has nowhere to hide.
 set -euo pipefail
 python=$1 work=$2
+trap "rm -rf {.,transports,core,worker,beat}/build" EXIT  # or old modules get into the next wheel
 test_tools=(pytest pytest-timeout pytest-xdist hypothesis)
 
 floor() { # name, tests, distributions...
